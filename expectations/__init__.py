@@ -1,0 +1,1 @@
+"""What a data set must satisfy: Great Expectations suites, nothing else."""

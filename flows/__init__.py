@@ -1,0 +1,1 @@
+"""What a run does: flows compose the stages and decide nothing."""
