@@ -1,0 +1,133 @@
+"""The base model as files: a folder or a Hub id becomes a local folder, a revision, a fingerprint.
+
+Nothing heavy is imported and no weight is loaded here, so a wrong name is told before anything
+expensive. Only `safetensors` weights are accepted. Loading is in `tasks/loading.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import Record
+from tasks.errors import ModelError
+from tasks.processes import CHECKOUT
+from tasks.recipe import ModelSection
+
+__all__ = ["BaseModelFiles", "find_path", "read_config", "resolve"]
+
+#: What of a Hub repository is wanted: weights, configuration, tokenizer. Never pickles.
+HUB_PATTERNS = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja", "LICENSE*"]
+
+
+class BaseModelFiles(Record):
+    """A base model on this machine; `revision` is a commit for a Hub model, else None."""
+
+    name: str
+    path: str
+    revision: str | None
+    sha256: str
+
+
+def find_path(name: str) -> Path | None:
+    """Return the folder or file of that name: from the working directory, else the checkout."""
+    for place in (Path(name).expanduser(), CHECKOUT / name):
+        if place.exists():
+            return place.resolve()
+    return None
+
+
+def resolve(model: ModelSection) -> BaseModelFiles:
+    """Find the base model's files and give them a fingerprint.
+
+    Raises:
+        ModelError: No such folder or Hub model, revision absent, gated, or offline without a copy.
+    """
+    name = model.model_name_or_path
+    found = find_path(name)
+    if found is not None and found.is_dir():
+        _check_folder(found)
+        return BaseModelFiles(name=name, path=str(found), revision=None, sha256=_fingerprint(found))
+    if name.startswith(("/", ".", "~")) or name.count("/") != 1:
+        raise ModelError(
+            f"model.model_name_or_path: {name}: no such folder, and not a Hub id of the form "
+            "owner/name. Give the folder that holds config.json."
+        )
+    folder = _from_hub(name, model.revision)
+    _check_folder(folder)
+    return BaseModelFiles(
+        name=name, path=str(folder), revision=folder.name, sha256=_fingerprint(folder)
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return a model's config.json.
+
+    Raises:
+        ModelError: It is missing or is not JSON.
+    """
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder}: holds no config.json, so it is no checkpoint.") from None
+    except ValueError as error:
+        raise ModelError(f"{folder}/config.json: is not JSON ({error}).") from None
+
+
+def _check_folder(folder: Path) -> None:
+    read_config(folder)
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for path in folder.glob("*.bin"))
+        raise ModelError(
+            f"{folder}: holds no *.safetensors weights"
+            + (f", only {pickles[0]}, a pickle, which is never loaded here" if pickles else "")
+            + ". Save it again with `save_pretrained(..., safe_serialization=True)`."
+        )
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+        raise ModelError(f"{folder}: holds no tokenizer. Save it there with `save_pretrained`.")
+
+
+def _fingerprint(folder: Path) -> str:
+    """Hash names and bytes of what determines the model; subfolders are not part of it."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in {".safetensors", ".json", ".model", ".jinja", ".txt"}:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{path.name} {digest}\n".encode())
+    return whole.hexdigest()
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    wanted = f"model.model_name_or_path: {name}"
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_PATTERNS))
+    except GatedRepoError:
+        problem = f"is gated. Accept its terms at https://huggingface.co/{name} and set HF_TOKEN."
+    except RevisionNotFoundError:
+        problem = f"has no revision {revision!r} (model.revision). Name a branch, tag or commit."
+    except RepositoryNotFoundError:
+        problem = "is neither a folder here nor a model on the Hub (or it is private: set HF_TOKEN)."
+    except HFValidationError as error:
+        problem = f"is not a Hub id: {error}"
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, OSError):
+        problem = (
+            "is no folder here, the Hub cannot be reached and no copy is in the local cache. "
+            "Give a folder, or run once while online."
+        )
+    except HfHubHTTPError as error:
+        problem = f"could not be fetched: {str(error).splitlines()[0]}"
+    raise ModelError(f"{wanted}: {problem}")

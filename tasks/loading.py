@@ -1,0 +1,146 @@
+"""Loading tokenizers and models the same way in every stage: train, evaluate, publish, generate.
+
+What was evaluated must be what was trained and what is published, so precision, quantization and
+device are decided here and nowhere else. Run only in child processes: it imports torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.base_model import find_path
+from tasks.errors import DataError, ModelError
+from tasks.recipe import ModelSection, QuantizationSection
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["device", "load_base", "load_tokenizer", "load_tuned", "use_exact_4bit"]
+
+
+def device() -> torch.device:
+    """Return the accelerator of this process, else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def load_tokenizer(
+    folder: str, chat_template: str = "auto", *, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
+    """Load a tokenizer, with the recipe's chat template if it names one.
+
+    Raises:
+        ModelError: The folder holds no loadable tokenizer.
+        DataError: The template file named by `dataset.chat_template` does not exist.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: its tokenizer does not load: {error}") from None
+    if chat_template != "auto":
+        path = find_path(chat_template)
+        if path is None:
+            raise DataError(f"dataset.chat_template: {chat_template}: no such file.")
+        tokenizer.chat_template = path.read_text(encoding="utf-8")
+    return tokenizer
+
+
+def quantization_config(quantization: QuantizationSection, dtype: str) -> BitsAndBytesConfig:
+    """Return the 4-bit configuration; `auto` computes in the model's dtype."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    wanted = quantization.bnb_4bit_compute_dtype
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization.bnb_4bit_quant_type,
+        bnb_4bit_use_double_quant=quantization.bnb_4bit_use_double_quant,
+        bnb_4bit_compute_dtype=getattr(torch, dtype if wanted == "auto" else wanted),
+    )
+
+
+def load_base(
+    folder: str,
+    model: ModelSection,
+    *,
+    dtype: str,
+    quantization: QuantizationSection | None = None,
+) -> PreTrainedModel:
+    """Load the base model onto this process's device; 4-bit if `quantization` is given.
+
+    Args:
+        folder: A local checkpoint folder.
+        model: The recipe's section (attention, remote code).
+        dtype: `float32`, `bfloat16` or `float16`; also the compute dtype of a 4-bit base.
+        quantization: The recipe's section for QLoRA, else None.
+
+    Raises:
+        ModelError: The checkpoint does not load.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    extra: dict[str, Any] = {}
+    if quantization is not None:
+        extra["quantization_config"] = quantization_config(quantization, dtype)
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            attn_implementation=model.attn_implementation,
+            trust_remote_code=model.trust_remote_code,
+            use_safetensors=True,
+            device_map={"": device()},
+            **extra,
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ModelError(f"{folder}: the model does not load: {error}") from None
+    use_exact_4bit(loaded)
+    return loaded
+
+
+def use_exact_4bit(model: torch.nn.Module) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights on CPUs with AVX512-BF16.
+
+    The first evaluation forward would repack them in place and compute in bfloat16 from then on,
+    and the repacked path has no backward: gradients are silently lost after the first evaluation
+    (bitsandbytes 0.50.2, measured: 16 steps end at loss 1.72 instead of 0.85).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def load_tuned(
+    base_folder: str,
+    tuned_folder: Path,
+    kind: str,
+    model: ModelSection,
+    *,
+    dtype: str,
+    quantization: QuantizationSection | None = None,
+) -> torch.nn.Module:
+    """Load the tuned model in evaluation mode: a whole model, or the base with its adapter.
+
+    The adapter's weights are float32, as they were trained; a PEFT model's `disable_adapter()`
+    gives the base.
+    """
+    import torch
+
+    if kind == "model":
+        return load_base(str(tuned_folder), model, dtype=dtype).eval()
+    from peft import PeftModel
+
+    base = load_base(base_folder, model, dtype=dtype, quantization=quantization)
+    tuned = PeftModel.from_pretrained(base, str(tuned_folder))
+    for name, parameter in tuned.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.to(torch.float32)
+    return tuned.eval()

@@ -1,0 +1,147 @@
+"""Child processes: a stage's heavy work, apart from the flow that watches it.
+
+A child is `python -m <module> <spec.json>`. It writes one JSON object a line to stdout (events);
+anything else it prints goes to its log file. Events: {"event": "progress", ...}, {"event": "log",
+"text": ...}, {"event": "error", "kind": <class of tasks.errors>, "message": ...}. Memory is really
+freed between stages, and a crash or the out-of-memory killer does not take the flow down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks import errors
+
+__all__ = ["CHECKOUT", "emit", "child_main", "quiet_environment", "run_child"]
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+#: Nothing phones home, nothing draws bars into a log. Sources: each library's documentation.
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "WANDB_DISABLE_CODE": "true",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "ACCELERATE_DISABLE_RICH": "1",
+}
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment of this process with telemetry and progress bars off."""
+    return {**os.environ, **QUIET}
+
+
+def emit(event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
+    """Write one event to the parent."""
+    sys.__stdout__.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.__stdout__.flush()
+
+
+def child_main(work: Callable[[dict[str, Any]], None]) -> None:
+    """Be a child: read the spec named on the command line, do the work, report errors as events."""
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        work(spec)
+    except errors.FinetuneError as error:
+        emit("error", kind=type(error).__name__, message=str(error))
+        sys.exit(int(error.exit_code))
+
+
+def _die_with_parent(parent: int) -> None:
+    """A killed flow leaves no training behind that nobody watches."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(int(errors.ExitCode.INTERRUPTED))
+
+
+def run_child(
+    module: str,
+    spec: Path,
+    on_event: Callable[[dict[str, Any]], None],
+    launcher: Sequence[str] = (),
+) -> None:
+    """Run `python -m module spec` to its end and hand its events to `on_event`.
+
+    Args:
+        module: A module with a `__main__` part.
+        spec: Its JSON input; stderr and loose output go to `<spec>.log` beside it.
+        on_event: Called for each event, in order.
+        launcher: What to put before `-m`, for instance `accelerate launch ...`.
+
+    Raises:
+        FinetuneError: The child reported a user's error (of the class it named).
+        StageError: The child died without one; the message ends with the last lines of its log.
+    """
+    log = spec.with_suffix(".log")
+    command = [*(launcher or (sys.executable,)), "-m", module, str(spec)]
+    failure: errors.FinetuneError | None = None
+    with log.open("a", encoding="utf-8") as sink:
+        child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+            env=quiet_environment() | {"PYTHONPATH": str(CHECKOUT)},
+            start_new_session=True,
+        )
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                event = _parse(line)
+                if event is None:
+                    sink.write(line)
+                elif event["event"] == "error":
+                    kind = getattr(errors, str(event["kind"]), errors.StageError)
+                    failure = kind(event["message"])
+                else:
+                    on_event(event)
+            child.wait()
+        finally:
+            stop(child)
+    if failure is not None:
+        raise failure
+    if child.returncode:
+        raise errors.StageError(_obituary(module, child.returncode, log))
+
+
+def stop(child: subprocess.Popen[str], patience_seconds: float = 20) -> None:
+    """End the child and everything it started: SIGTERM, then SIGKILL."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            return
+        os.killpg(child.pid, sign)
+        try:
+            child.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _obituary(module: str, code: int, log: Path) -> str:
+    tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    hint = ""
+    if code == -signal.SIGKILL:
+        hint = " The kernel does that when memory runs out: lower per_device_train_batch_size."
+    return f"{module} {how}.{hint} Its log: {log}\n" + "\n".join(f"    {line}" for line in tail)

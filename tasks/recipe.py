@@ -1,0 +1,237 @@
+"""The recipe: what a user decides about a run, as strict and frozen sections.
+
+Key names are those of Transformers, TRL and PEFT; words of other tools are accepted as reported
+aliases (`tasks/assets/aliases.yaml`). An unknown key is an error. Defaults that `None` stands for
+are chosen by `recommend`. Reading a file (lines, overrides, suggestions) is in
+`tasks/recipe_file.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = ["PLANNED_SECTIONS", "Recipe", "Section"]
+
+NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+
+#: Sections that are part of the recipe language but that no stage reads yet: refused, not ignored.
+PLANNED_SECTIONS = {
+    "freeze": "layer freezing",
+    "ewc": "elastic weight consolidation",
+    "replay": "replay of earlier tasks",
+    "retrain": "scheduled retraining",
+}
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """One section of the recipe: frozen, and without room for unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ModelSection(Section):
+    """The base model."""
+
+    model_name_or_path: str = Field(
+        min_length=1, description="A folder with a checkpoint, or a Hugging Face Hub model id."
+    )
+    revision: str | None = Field(None, description="Branch, tag or commit of a Hub model; pin it.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="Precision of frozen weights. auto: float32 on a CPU, bfloat16 on a GPU that "
+        "has it, else float16. TRL's own default, float32, doubles the weights on a GPU.",
+    )
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    trust_remote_code: bool = Field(
+        False, description="Run Python code shipped with the model. Off unless you trust it."
+    )
+
+
+class LoraSection(Section):
+    """The adapter, for `method: lora` and `method: qlora`. Names as in PEFT's LoraConfig."""
+
+    variant: Literal["lora", "rslora"] | None = Field(
+        None, description="None: chosen by recommend (rsLoRA from r = 64 on, arXiv 2312.03732)."
+    )
+    r: int | None = Field(None, ge=1, le=1024, description="Rank. None: chosen by recommend.")
+    lora_alpha: int | None = Field(
+        None, ge=1, description="None: 2r; under rsLoRA 2 * sqrt(r), so that the scale stays 2."
+    )
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="0.05 as in TRL and axolotl.")
+    target_modules: str | tuple[str, ...] = Field(
+        "all-linear", description="all-linear as in LoRA Without Regret (2025-09)."
+    )
+    modules_to_save: tuple[str, ...] | None = None
+
+
+class QuantizationSection(Section):
+    """How the frozen base is quantized for `method: qlora`. Names as in BitsAndBytesConfig."""
+
+    load_in_4bit: bool | None = Field(None, description="Implied by method: qlora.")
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
+    bnb_4bit_use_double_quant: bool = True
+    bnb_4bit_compute_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class DatasetSection(Section):
+    """The data set, its row shape, its splits, and what is learned from a row."""
+
+    path: str = Field(min_length=1, description="A JSONL, JSON, CSV or Parquet file of examples.")
+    validation_path: str | None = Field(None, description="Own validation file; else split off.")
+    test_path: str | None = Field(None, description="Own test file; else split off.")
+    format: Literal["auto", "messages", "alpaca", "prompt_completion", "text"] = "auto"
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="The format's column name -> the file's, dots for nesting."
+    )
+    chat_template: str = Field("auto", description="auto: the tokenizer's; else a Jinja file.")
+    max_length: int | None = Field(
+        None, ge=8, description="Tokens of a row. None: from the data, within the model's positions."
+    )
+    on_overlength: Literal["raise", "drop", "truncate"] = "drop"
+    completion_only_loss: bool = Field(True, description="Learn answers, not prompts.")
+    assistant_only_loss: bool = Field(True, description="Learn assistant turns, not the others.")
+    packing: bool = Field(False, description="Several rows a sequence (TRL's bfd, exact on sdpa).")
+    validation_size: Share = Field(0.1, description="Share of the rows, by content hash.")
+    test_size: Share = Field(0.1, description="Share of the rows, by content hash.")
+    max_rows: int | None = Field(None, ge=1, description="Use the first rows only, for a trial.")
+
+
+class ValidationSection(Section):
+    """Thresholds of the data gate. A share above a `max_` key fails the check of that name."""
+
+    min_train_rows: int | None = Field(None, ge=1, description="None: 500 (rule D1).")
+    allow_few_rows: bool = Field(False, description="Insist on training below 500 rows.")
+    max_rejected_fraction: Share = 0.05
+    max_duplicate_fraction: Share = 0.05
+    max_overlength_fraction: Share = 0.01
+    max_leaked_fraction: Share = 0.01
+    max_empty_fraction: Share = 0.01
+
+
+class TrainingSection(Section):
+    """The loop, in the words of `transformers.TrainingArguments`."""
+
+    learning_rate: float | None = Field(None, gt=0, description="None: by method (LoRA 10x full).")
+    num_train_epochs: float = Field(3.0, gt=0)
+    max_steps: int = Field(-1, ge=-1, description="-1: by epochs.")
+    global_batch_size: int | None = Field(None, ge=1, description="Sequences a step. None: 16.")
+    per_device_train_batch_size: int | None = Field(None, ge=1, description="None: what fits.")
+    gradient_accumulation_steps: int | None = Field(None, ge=1, description="None: derived.")
+    per_device_eval_batch_size: int = Field(16, ge=1)
+    warmup_steps: float = Field(0.03, ge=0, description="Below 1 a share of all steps.")
+    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    optim: str = "adamw_torch_fused"
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    seed: int = Field(42, ge=0)
+    gradient_checkpointing: bool | None = Field(None, description="None: only where it is needed.")
+    eval_strategy: Literal["steps", "epoch", "no"] = "epoch"
+    eval_steps: int | None = Field(None, ge=1)
+    save_steps: int | None = Field(None, ge=1, description="None: about twenty a run.")
+    save_total_limit: int = Field(2, ge=1)
+    load_best_model_at_end: bool = Field(True, description="By validation loss; never the test set.")
+    early_stopping_patience: int | None = Field(None, ge=1)
+    logging_steps: int = Field(10, ge=1)
+    report_to: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
+    resume_from_checkpoint: Literal["auto", "never"] = "auto"
+    num_processes: int = Field(1, ge=1, description="More than one: accelerate launch.")
+
+    @model_validator(mode="after")
+    def _eval_steps_go_with_steps(self) -> TrainingSection:
+        if self.eval_strategy == "steps" and self.eval_steps is None:
+            raise ValueError("eval_strategy: steps needs eval_steps")
+        return self
+
+
+class RequirementsSection(Section):
+    """What the result has to be: the answers to the decision tree's questions."""
+
+    accuracy: Fraction | None = Field(None, description="A fraction: 0.95 for 95 %.")
+    metric: Literal["exact_match", "token_accuracy"] | None = Field(
+        None, description="What accuracy is measured by. None: exact match for checkable answers."
+    )
+    tasks: int = Field(1, ge=1, description="How many tasks; each gets its own adapter.")
+    deployment: Literal["cloud", "edge"] = "cloud"
+    continual: Literal["none", "sequential", "forgetting"] = "none"
+    complexity: Literal["simple", "medium", "complex", "very_complex", "near_full"] = "medium"
+    critical: bool = False
+    domain_shift: Literal["none", "some", "very_different"] = "none"
+    rapid: Literal["no", "updates", "ab_testing"] = "no"
+
+    @field_validator("accuracy", mode="before")
+    @classmethod
+    def _a_fraction(cls, value: object) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:
+            raise ValueError(f"is a fraction: write {value / 100:g}")
+        return value
+
+    @field_validator("rapid", mode="before")
+    @classmethod
+    def _yaml_reads_no_as_false(cls, value: object) -> object:
+        return {False: "no", True: "updates"}.get(value, value) if isinstance(value, bool) else value
+
+
+class BudgetSection(Section):
+    """What may be spent, and on which hardware."""
+
+    max_usd: float | None = Field(None, gt=0)
+    max_hours: float | None = Field(None, gt=0)
+    gpu: str | None = Field(None, description="A card of the catalogue, or cpu. None: this machine.")
+    gpu_count: int = Field(1, ge=1)
+    vram_gb: float | None = Field(None, gt=0, description="GiB, for a card not in the catalogue.")
+    usd_per_gpu_hour: float | None = Field(None, ge=0)
+
+
+class EvaluationSection(Section):
+    """How base and tuned model are compared on the test rows."""
+
+    max_rows: int | None = Field(None, ge=1, description="Score the first test rows only.")
+    max_new_tokens: int | None = Field(None, ge=1, description="None: the longest answer + 8.")
+    batch_size: int = Field(64, ge=1)
+    bootstrap_samples: int = Field(2000, ge=1000)
+    publish_undecided: bool = Field(
+        False, description="Publish although the interval still contains the requirement."
+    )
+
+
+class PublishSection(Section):
+    """Where the result goes and in which form."""
+
+    kind: Literal["adapter", "merged"] = Field(
+        "adapter", description="For LoRA and QLoRA; a full fine-tune is always a whole model."
+    )
+    registry: str = "registry"
+    verify_merge: bool = True
+    license: str | None = Field(None, description="For the model card, an SPDX id.")
+
+
+class Recipe(Section):
+    """A whole run. Sections left out take their defaults."""
+
+    name: str
+    model: ModelSection
+    method: Literal["auto", "full", "lora", "qlora"] = "auto"
+    lora: LoraSection = LoraSection()
+    quantization: QuantizationSection = QuantizationSection()
+    dataset: DatasetSection
+    validation: ValidationSection = ValidationSection()
+    training: TrainingSection = Field(default_factory=lambda: TrainingSection())
+    requirements: RequirementsSection = RequirementsSection()
+    budget: BudgetSection = BudgetSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    publish: PublishSection = PublishSection()
+
+    @field_validator("name")
+    @classmethod
+    def _a_safe_name(cls, value: str) -> str:
+        if not NAME_PATTERN.match(value) or ".." in value:
+            raise ValueError(
+                "becomes a folder: use 1 to 64 of a-z 0-9 _ . - and begin with a letter or digit"
+            )
+        return value
