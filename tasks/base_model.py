@@ -120,7 +120,9 @@ def _from_hub(name: str, revision: str | None) -> Path:
     except RevisionNotFoundError:
         problem = f"has no revision {revision!r} (model.revision). Name a branch, tag or commit."
     except RepositoryNotFoundError:
-        problem = "is neither a folder here nor a model on the Hub (or it is private: set HF_TOKEN)."
+        problem = (
+            "is neither a folder here nor a model on the Hub (or it is private: set HF_TOKEN)."
+        )
     except HFValidationError as error:
         problem = f"is not a Hub id: {error}"
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, OSError):

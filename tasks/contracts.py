@@ -29,9 +29,6 @@ class Linear(Record):
     count: int = 1
 
 
-# --- prepare ---------------------------------------------------------------------------------
-
-
 class Source(Record):
     """A file that was read: absolute path, SHA-256 and how many rows it holds."""
 
@@ -86,9 +83,6 @@ class Rejected(Record):
     reasons: tuple[str, ...]
 
 
-# --- validate --------------------------------------------------------------------------------
-
-
 class DataCheck(Record):
     """One expectation and what it saw; `rows` are up to 1,000 source lines, 1-based."""
 
@@ -114,9 +108,6 @@ class DataReport(Record):
     token_percentiles: dict[str, int]
     loss_token_fraction: float
     report_path: str
-
-
-# --- recommend -------------------------------------------------------------------------------
 
 
 class MemoryEstimate(Record):
@@ -208,9 +199,6 @@ class Recommendation(Record):
     asked_for: str
 
 
-# --- train -----------------------------------------------------------------------------------
-
-
 class Checkpoint(Record):
     """A trained adapter or model; `base_path` is absolute, the folder the base was read from."""
 
@@ -234,9 +222,6 @@ class Checkpoint(Record):
     seed: int
     versions: dict[str, str]
     history_path: str
-
-
-# --- evaluate --------------------------------------------------------------------------------
 
 
 class Measure(Record):
@@ -285,7 +270,14 @@ class Scorecard(Record):
     wall_seconds: float
 
 
-# --- publish ---------------------------------------------------------------------------------
+class Evidence(Record):
+    """All that is known about a candidate when it is published."""
+
+    splits: Splits
+    report: DataReport
+    recommendation: Recommendation
+    checkpoint: Checkpoint
+    scorecard: Scorecard
 
 
 class Release(Record):

@@ -7,7 +7,7 @@ device are decided here and nowhere else. Run only in child processes: it import
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.base_model import find_path
 from tasks.errors import DataError, ModelError
@@ -41,7 +41,10 @@ def load_tokenizer(
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        tokenizer: PreTrainedTokenizerBase = cast(
+            "PreTrainedTokenizerBase",
+            AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code),
+        )
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: its tokenizer does not load: {error}") from None
     if chat_template != "auto":
@@ -115,7 +118,7 @@ def use_exact_4bit(model: torch.nn.Module) -> None:
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010 - a plain attribute
 
 
 def load_tuned(

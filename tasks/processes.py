@@ -21,7 +21,7 @@ from typing import Any
 
 from tasks import errors
 
-__all__ = ["CHECKOUT", "emit", "child_main", "quiet_environment", "run_child"]
+__all__ = ["CHECKOUT", "child_main", "emit", "quiet_environment", "run_child"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -46,8 +46,7 @@ def quiet_environment() -> dict[str, str]:
 
 def emit(event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     """Write one event to the parent."""
-    sys.__stdout__.write(json.dumps({"event": event, **fields}) + "\n")
-    sys.__stdout__.flush()
+    print(json.dumps({"event": event, **fields}), file=sys.__stdout__, flush=True)
 
 
 def child_main(work: Callable[[dict[str, Any]], None]) -> None:

@@ -87,11 +87,14 @@ class DatasetSection(Section):
     test_path: str | None = Field(None, description="Own test file; else split off.")
     format: Literal["auto", "messages", "alpaca", "prompt_completion", "text"] = "auto"
     columns: dict[str, str] = Field(
-        default_factory=dict, description="The format's column name -> the file's, dots for nesting."
+        default_factory=dict,
+        description="The format's column name -> the file's, dots for nesting.",
     )
     chat_template: str = Field("auto", description="auto: the tokenizer's; else a Jinja file.")
     max_length: int | None = Field(
-        None, ge=8, description="Tokens of a row. None: from the data, within the model's positions."
+        None,
+        ge=8,
+        description="Tokens of a row. None: from the data, within the model's positions.",
     )
     on_overlength: Literal["raise", "drop", "truncate"] = "drop"
     completion_only_loss: bool = Field(True, description="Learn answers, not prompts.")
@@ -135,7 +138,9 @@ class TrainingSection(Section):
     eval_steps: int | None = Field(None, ge=1)
     save_steps: int | None = Field(None, ge=1, description="None: about twenty a run.")
     save_total_limit: int = Field(2, ge=1)
-    load_best_model_at_end: bool = Field(True, description="By validation loss; never the test set.")
+    load_best_model_at_end: bool = Field(
+        True, description="By validation loss; never the test set."
+    )
     early_stopping_patience: int | None = Field(None, ge=1)
     logging_steps: int = Field(10, ge=1)
     report_to: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
@@ -174,7 +179,9 @@ class RequirementsSection(Section):
     @field_validator("rapid", mode="before")
     @classmethod
     def _yaml_reads_no_as_false(cls, value: object) -> object:
-        return {False: "no", True: "updates"}.get(value, value) if isinstance(value, bool) else value
+        return (
+            {False: "no", True: "updates"}.get(value, value) if isinstance(value, bool) else value
+        )
 
 
 class BudgetSection(Section):
@@ -182,7 +189,9 @@ class BudgetSection(Section):
 
     max_usd: float | None = Field(None, gt=0)
     max_hours: float | None = Field(None, gt=0)
-    gpu: str | None = Field(None, description="A card of the catalogue, or cpu. None: this machine.")
+    gpu: str | None = Field(
+        None, description="A card of the catalogue, or cpu. None: this machine."
+    )
     gpu_count: int = Field(1, ge=1)
     vram_gb: float | None = Field(None, gt=0, description="GiB, for a card not in the catalogue.")
     usd_per_gpu_hour: float | None = Field(None, ge=0)

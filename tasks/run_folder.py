@@ -20,12 +20,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from tasks.contracts import Record
 from tasks.errors import FolderError
@@ -103,11 +105,14 @@ class RunFolder:
         path: The folder itself, absolute.
         environment: What `environment()` returned for this machine.
         say: Where a line for the user goes ("train: answered from ...").
+        progress: Where a child's progress events go: {"event": "progress", "stage": "train",
+            "done": 30, "total": 600, "text": "loss 0.31"}.
     """
 
     path: Path
     environment: dict[str, str]
     say: Callable[[str], None] = lambda _line: None
+    progress: Callable[[dict[str, Any]], None] = lambda _event: None
 
     def stage(self, stage: str) -> Path:
         """Return the folder of a stage."""
@@ -208,7 +213,7 @@ class RunFolder:
         write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the folder's lock; the kernel frees it when the holder dies, however it dies.
 
         Raises:
@@ -245,10 +250,9 @@ def canonical(value: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    dump = value.model_dump(mode="json") if hasattr(value, "model_dump") else None
-    if dump is None:
-        raise TypeError(f"not JSON-able: {type(value).__name__}")
-    return dump
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"not JSON-able: {type(value).__name__}")
 
 
 def _first(path: Path, folder: Path) -> str:
