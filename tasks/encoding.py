@@ -143,7 +143,7 @@ class Encoder:
     ) -> list[int]:
         return list(self._apply(messages, add_generation_prompt=add_generation_prompt)["input_ids"])
 
-    def _apply(self, messages: list[dict[str, Any]], **options: bool) -> dict[str, Any]:
+    def _apply(self, messages: list[dict[str, Any]], **options: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
         from jinja2 import TemplateError
 
         try:
