@@ -147,17 +147,12 @@ class Encoder:
         from jinja2 import TemplateError
 
         try:
-            return dict(
-                self.tokenizer.apply_chat_template(
-                    messages,
-                    chat_template=self.template,
-                    tokenize=True,
-                    return_dict=True,
-                    **options,
-                )
+            out: Any = self.tokenizer.apply_chat_template(
+                messages, chat_template=self.template, tokenize=True, return_dict=True, **options
             )
         except TemplateError as error:
             raise ValueError(f"the chat template refuses it: {error}") from None
+        return dict(out)
 
     def _prompt_ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text)["input_ids"])
