@@ -5,10 +5,11 @@ FinetuneError                 exit code 2 unless the class says otherwise
 ├── DataError                 the data set cannot be read, or changed under us
 ├── ModelError                the base model is missing, gated, or its revision is absent
 ├── FolderError               a run folder is in use or cannot be written
+├── ReleaseError              a check of the finished artefact failed, nothing published     exit code 1
 ├── BudgetError               nothing fits the hardware or the budget           exit code 3
 └── StageError                a child process died; ours to mend                exit code 70
 
-A gate that says no is not an error: it ends the flow in a named state (`flows/gates.py`).
+A gate that says no ends the flow in a named state (`flows/finetune.py`).
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class ModelError(FinetuneError, ValueError):
 
 class FolderError(FinetuneError, OSError):
     """A run folder or the registry is in use by another process, or cannot be written."""
+
+
+class ReleaseError(FinetuneError, RuntimeError):
+    """The artefact is not the model that was evaluated; nothing was published."""
+
+    exit_code = ExitCode.GATE
 
 
 class BudgetError(FinetuneError, ValueError):

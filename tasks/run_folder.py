@@ -150,6 +150,29 @@ class RunFolder:
                 return f"{stage}/{name} was altered"
         return ""
 
+    def spoiled(self, stages: tuple[str, ...]) -> str:
+        """Return why the records of these stages can no longer answer a repeat, or nothing."""
+        for stage in stages:
+            try:
+                text = (self.stage(stage) / "manifest.json").read_text(encoding="utf-8")
+                manifest = json.loads(text)
+                changed = [
+                    k for k, v in self.environment.items() if manifest["environment"].get(k) != v
+                ]
+                why = f"{changed[0]} changed" if changed else self.damage(stage, manifest)
+            except FileNotFoundError:
+                why = f"{stage} was not finished"
+            except (ValueError, KeyError):
+                why = f"{stage}/manifest.json is damaged"
+            if why:
+                return why
+        return ""
+
+    def record(self, stage: str, kind: type[R]) -> R:
+        """Return the record a finished stage left, without checking whether it is still good."""
+        text = (self.stage(stage) / "manifest.json").read_text(encoding="utf-8")
+        return kind.model_validate(json.loads(text)["record"])
+
     def remember(
         self,
         stage: str,

@@ -1,0 +1,169 @@
+"""What a run says while it works: to the terminal, to Prefect's log, and as Prefect artifacts.
+
+In `finetune run` people read the terminal (rich bars where it is one, plain lines elsewhere); under
+a worker they read the run's page. Both get the same words. Log calls cost about 1 ms and a progress
+update 50 ms, so bars are updated at most every two seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from rich.console import RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tasks.reports.markdown import data_report_markdown
+from tasks.reports.recommendation_markdown import recommendation_markdown
+from tasks.reports.scorecard_markdown import scorecard_markdown
+
+from flows.display import (
+    checkpoint_lines,
+    console,
+    data_report_table,
+    scorecard_table,
+    try_it_line,
+)
+from flows.recommend_command import recommendation_tables
+from flows.runs import Run
+from tasks.contracts import Checkpoint, DataReport, Recommendation, Release, Scorecard, Splits
+
+__all__ = ["Reporter", "speak_to_terminal"]
+
+EVERY_SECONDS = 2.0
+_terminal = {"on": False}
+
+
+def speak_to_terminal() -> None:
+    """Let runs of this process speak to the terminal; `finetune run` asks for it."""
+    _terminal["on"] = True
+
+
+class Reporter:
+    """The voice of one flow run."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self.terminal = terminal
+        self.logger = get_run_logger()
+        self.bars = Progress(
+            TextColumn("{task.description:10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            transient=True,
+            disable=not (terminal and console.is_terminal),
+        )
+        self.bars.start()
+        self.bar_of: dict[str, Any] = {}
+        self.artifact_of: dict[str, UUID] = {}
+        self.last_update: dict[str, float] = {}
+
+    @classmethod
+    def of_this_run(cls) -> Reporter:
+        """Return the reporter of the flow run we are in."""
+        return cls(terminal=_terminal["on"])
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self.bars.stop()
+
+    def say(self, line: str) -> None:
+        """Tell one line."""
+        self.logger.info("%s", line)
+        if self.terminal:
+            console.print(line, markup=False)
+
+    def show(self, table: RenderableType) -> None:
+        """Show a table in the terminal; the run page has its Markdown twin as an artifact."""
+        if self.terminal:
+            console.print(table)
+
+    def progress(self, event: dict[str, Any]) -> None:
+        """Move a stage's bar, its artifact, and every few seconds a plain line."""
+        stage, done, total = event["stage"], int(event["done"]), max(1, int(event["total"]))
+        text = str(event.get("text", ""))
+        if stage not in self.bar_of:
+            self.bar_of[stage] = self.bars.add_task(stage, total=total, text=text)
+        self.bars.update(self.bar_of[stage], completed=done, total=total, text=text)
+        if done >= total:
+            self.bars.update(self.bar_of[stage], visible=False)
+        now = time.monotonic()
+        if now - self.last_update.get(stage, 0.0) < EVERY_SECONDS and done < total:
+            return
+        self.last_update[stage] = now
+        self._progress_artifact(stage, 100 * done / total)
+        if not self.bars.disable:
+            return
+        line = f"{stage} {done}/{total} {text}".rstrip()
+        self.logger.info("%s", line)
+        if self.terminal:
+            console.print(line, markup=False)
+
+    def _progress_artifact(self, stage: str, percent: float) -> None:
+        if stage in self.artifact_of:
+            update_progress_artifact(self.artifact_of[stage], progress=percent)
+            return
+        made = create_progress_artifact(progress=percent, key=f"{stage}-progress")
+        assert isinstance(made, UUID)
+        self.artifact_of[stage] = made
+
+    def opened(self, run: Run) -> None:
+        """Say which run this is, and every key that was rewritten or overridden."""
+        for note in run.notes:
+            self.say(f"recipe: {note}")
+        self.say(f"run folder: {run.folder.path}")
+
+    def data_report(self, run: Run, splits: Splits, report: DataReport) -> None:
+        """Show the data gate's verdict and where its page is."""
+        create_markdown_artifact(
+            key="data-report",
+            markdown=data_report_markdown(report),
+            description=f"data gate: {report.verdict}",
+        )
+        self.show(data_report_table(report, splits))
+        self.say(f"data report: {run.folder.path / report.report_path}")
+
+    def recommendation(self, choice: Recommendation) -> None:
+        """Show the method, its settings and the reasons."""
+        create_markdown_artifact(
+            key="recommendation",
+            markdown=recommendation_markdown(choice),
+            description=f"method: {choice.method}",
+        )
+        for table in recommendation_tables(choice):
+            self.show(table)
+
+    def checkpoint(self, choice: Recommendation, checkpoint: Checkpoint) -> None:
+        """Show what training took, estimated against measured."""
+        lines = checkpoint_lines(choice, checkpoint)
+        create_markdown_artifact(key="training", markdown="\n".join(f"- {line}" for line in lines))
+        for line in lines:
+            self.say(line)
+
+    def scorecard(self, scorecard: Scorecard) -> None:
+        """Show base against tuned with intervals, and the gates."""
+        create_markdown_artifact(
+            key="scorecard",
+            markdown=scorecard_markdown(scorecard),
+            description="passed" if scorecard.passed else "rejected",
+        )
+        self.show(scorecard_table(scorecard))
+
+    def release(self, release: Release) -> None:
+        """Say where the result was published and how to try it."""
+        lines = [
+            f"published: {release.name} v{release.version} ({release.kind}) in {release.path}",
+            f"model card: {release.card_path}",
+            f"try it:     {try_it_line(release)}",
+        ]
+        create_markdown_artifact(key="release", markdown="\n".join(f"- {x}" for x in lines))
+        for line in lines:
+            self.say(line)

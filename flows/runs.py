@@ -1,0 +1,170 @@
+"""Opening a run: recipe, base model and data files become one content-addressed run folder.
+
+Shared by the flow and the command line, and free of Prefect and torch, so that a repeat with
+nothing changed is answered from the folder in a moment. What was asked for is written down at the
+start (`recipe.resolved.yaml`, `snapshot.json`) and an unfinished run goes on with exactly that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.estimates.hardware import device_class
+
+from tasks.base_model import BaseModelFiles, find_path, resolve
+from tasks.errors import DataError
+from tasks.recipe import Recipe
+from tasks.recipe_file import as_yaml, load_recipe
+from tasks.run_folder import (
+    STAGES,
+    RunFolder,
+    canonical,
+    environment,
+    file_sha256,
+    text_sha256,
+    write_atomically,
+)
+
+__all__ = ["Outcome", "Run", "open_run", "runs_root"]
+
+PLAN = ("prepare", "validate", "recommend")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: a state's name (`Completed`, `DataRejected`, ...), its message, its stages."""
+
+    state: str
+    message: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe with everything it names found, and the folder its work lies in."""
+
+    recipe: Recipe
+    base: BaseModelFiles
+    folder: RunFolder
+    notes: tuple[str, ...]
+
+    def with_voice(self, say: Callable[[str], None], progress: Callable[..., None]) -> Run:
+        """Return the run with somewhere for its words to go."""
+        return replace(self, folder=replace(self.folder, say=say, progress=progress))
+
+    def write_snapshot(self, asked_for: Sequence[str]) -> None:
+        """Write down what was asked for; an unfinished run's snapshot stays as it is."""
+        path = self.folder.path / "snapshot.json"
+        if path.is_file():
+            return
+        write_atomically(self.folder.path / "recipe.resolved.yaml", as_yaml(self.recipe))
+        snapshot = {
+            "asked_for": list(asked_for),
+            "base": self.base.model_dump(mode="json"),
+            "data": _data_hashes(self.recipe),
+            "environment": self.folder.environment,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        write_atomically(path, json.dumps(snapshot, indent=1))
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write down how the run ended; last, so that its existence means it ended."""
+        write_atomically(self.folder.path / "outcome.json", json.dumps(vars(outcome), indent=1))
+
+    def finished(self, *, dry_run: bool = False) -> tuple[Outcome | None, str]:
+        """Return how this very run ended before if all of it is still good, else why not."""
+        try:
+            text = (self.folder.path / "outcome.json").read_text(encoding="utf-8")
+            known: dict[str, Any] = json.loads(text)
+            outcome = Outcome(known["state"], known["message"], tuple(known["stages"]))
+        except FileNotFoundError:
+            return None, ""
+        except (ValueError, KeyError):
+            return None, "outcome.json is damaged"
+        if outcome.state == "Planned" and not dry_run:
+            return None, ""
+        why = self.folder.spoiled(outcome.stages) or self._spoiled_release(outcome)
+        return (None, why) if why else (outcome, "")
+
+    def _spoiled_release(self, outcome: Outcome) -> str:
+        if "publish" not in outcome.stages:
+            return ""
+        from tasks.targets.folder import damage
+
+        from tasks.contracts import Release
+
+        return damage(self.folder.record("publish", Release))
+
+    def forget(self) -> None:
+        """Make every stage run again; what they left is replaced as they do."""
+        for name in ("outcome.json", "snapshot.json"):
+            (self.folder.path / name).unlink(missing_ok=True)
+        for stage in STAGES:
+            (self.folder.stage(stage) / "manifest.json").unlink(missing_ok=True)
+            (self.folder.stage(stage) / "begun").unlink(missing_ok=True)
+
+
+def runs_root() -> Path:
+    """Return where run folders lie: `FINETUNE_RUNS`, else `runs` in the working directory."""
+    return Path(os.environ.get("FINETUNE_RUNS", "runs")).resolve()
+
+
+def open_run(recipe_path: str | Path, overrides: Sequence[str] = ()) -> Run:
+    """Read a recipe, find its base model and data, and name its run folder.
+
+    Raises:
+        RecipeError: The recipe or an override is wrong.
+        ModelError: The base model cannot be had.
+        DataError: A data file does not exist.
+    """
+    loaded = load_recipe(recipe_path, overrides)
+    recipe = loaded.recipe
+    data = _data_hashes(recipe)
+    base = _base(recipe, data)
+    identity = _identity(recipe, data, None if base.revision else base.sha256)
+    folder = RunFolder(runs_root() / recipe.name / identity, environment(device_class()))
+    return Run(recipe, base, folder, loaded.notes)
+
+
+def _base(recipe: Recipe, data: dict[str, str]) -> BaseModelFiles:
+    """Resolve the base model; an unfinished run of a Hub model goes on with its own commit."""
+    folder = runs_root() / recipe.name / _identity(recipe, data, None)
+    if not (folder / "snapshot.json").is_file() or (folder / "outcome.json").is_file():
+        return resolve(recipe.model)
+    try:
+        text = (folder / "snapshot.json").read_text(encoding="utf-8")
+        revision = json.loads(text)["base"]["revision"]
+    except (ValueError, KeyError):
+        revision = None
+    return resolve(recipe.model.model_copy(update={"revision": revision or recipe.model.revision}))
+
+
+def _identity(recipe: Recipe, data: dict[str, str], base_sha256: str | None) -> str:
+    return text_sha256(canonical([recipe, data, base_sha256]))[:12]
+
+
+def _data_hashes(recipe: Recipe) -> dict[str, str]:
+    """Return the SHA-256 of every file of ours that the recipe names."""
+    dataset = recipe.dataset
+    keys = ["path", "validation_path", "test_path"]
+    if dataset.chat_template != "auto":
+        keys.append("chat_template")
+    hashes = {}
+    for key in keys:
+        name = getattr(dataset, key)
+        if name is None:
+            continue
+        path = find_path(name)
+        if path is None or not path.is_file():
+            raise DataError(
+                f"dataset.{key}: {name}: no such file, neither from {Path.cwd()} nor in the "
+                "checkout. Give a JSONL, JSON, CSV or Parquet file."
+            )
+        hashes[key] = file_sha256(path)
+    return hashes
