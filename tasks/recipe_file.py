@@ -129,7 +129,11 @@ def _read(path: Path) -> _Draft:
     if not isinstance(node, yaml.MappingNode):
         raise RecipeError(f"{path}: a recipe is a mapping of sections, such as `model:`.")
     draft = _Draft(str(path), {}, {})
-    draft.values = _plain(node, (), draft)
+    try:
+        draft.values = _plain(node, (), draft)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RecipeError(f"{path}:{line}: {error.problem}. Write a plain value.") from None
     return draft
 
 
@@ -138,11 +142,13 @@ def _plain(node: yaml.Node, key: Key, draft: _Draft) -> Any:  # noqa: ANN401 - Y
     if not isinstance(node, yaml.MappingNode):
         loader = yaml.SafeLoader("")
         return loader.construct_object(node, deep=True)
+    own = [str(name_node.value) for name_node, _ in node.value]
+    yaml.SafeLoader("").flatten_mapping(node)
     values: dict[str, Any] = {}
     for name_node, value_node in node.value:
         name = str(name_node.value)
         inner = (*key, name)
-        if name in values:
+        if name in values and own.count(name) > 1:
             draft.places[inner] = f"line {name_node.start_mark.line + 1}"
             draft.problem(inner, None, "stands twice; keep one.")
         draft.places[inner] = f"line {name_node.start_mark.line + 1}"
