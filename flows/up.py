@@ -6,12 +6,15 @@ gives it pipes that nobody reads, and it dies at the first log lines (Prefect 3.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -34,8 +37,17 @@ def up() -> ExitCode:
         FolderError: The port is taken by another program, or a part does not start.
     """
     url = configured_url() or DEFAULT_URL
-    outputs = CHECKOUT / "outputs"
-    outputs.mkdir(exist_ok=True)
+    outputs = Path(os.environ.get("FINETUNE_UP_FOLDER", CHECKOUT / "outputs"))
+    outputs.mkdir(parents=True, exist_ok=True)
+    with _only_one(outputs / "up.lock") as first:
+        if not first:
+            console.print(f"already up: {url.removesuffix('/api')}")
+            return ExitCode.DONE
+        return _bring_up(url, outputs)
+
+
+def _bring_up(url: str, outputs: Path) -> ExitCode:
+    """Start what is missing, in the order of need, and stop it in the other order."""
     children: list[subprocess.Popen[bytes]] = []
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -45,9 +57,6 @@ def up() -> ExitCode:
             children.append(_start_server(url, outputs / "prefect-server.log"))
             console.print(f"server: {url}  (log: {outputs / 'prefect-server.log'})")
         _prefect(url, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-        if _worker_is_online(url):
-            console.print("worker: already there; nothing to do")
-            return ExitCode.DONE
         _prefect(url, "--no-prompt", "deploy", "--all")
         children.append(_start_worker(url, outputs / "prefect-worker.log"))
         console.print(f"worker: pool {POOL}  (log: {outputs / 'prefect-worker.log'})")
@@ -129,19 +138,16 @@ def _prefect(url: str, *command: str) -> None:
         raise FolderError(f"prefect {' '.join(command)} failed:\n" + "\n".join(tail))
 
 
-def _worker_is_online(url: str) -> bool:
-    """Say whether a worker of our pool has sent a heartbeat lately."""
-    import json
-    import urllib.request
-
-    request = urllib.request.Request(
-        f"{url}/work_pools/{POOL}/workers/filter",
-        data=b"{}",
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        workers = json.loads(reply.read())
-    return any(worker.get("status") == "ONLINE" for worker in workers)
+@contextmanager
+def _only_one(lock: Path) -> Generator[bool]:
+    """Say whether we are the one `up` of this checkout; the kernel frees the lock of a dead one."""
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _wait(children: list[subprocess.Popen[bytes]]) -> None:

@@ -104,3 +104,9 @@ def test_the_tree_of_the_readme_is_the_tree() -> None:
         found = re.match(r"^([\w./-]+)\s{2,}\S", line)
         if found:
             assert (ROOT / found[1]).exists(), found[1]
+
+
+def test_the_recipe_schema_is_up_to_date() -> None:
+    from flows.schema import PATH, schema_text
+
+    assert PATH.read_text(encoding="utf-8") == schema_text(), "run `make schema`"
