@@ -224,7 +224,8 @@ class RunFolder:
                 "sha256": file_sha256(path),
             }
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.suffix != ".log" and _first(path, folder) not in keep
+            if path.is_file() and path.suffix != ".log"
+            if _first(path, folder) not in (*keep, "begun")
         }
         manifest = {
             "inputs": text_sha256(canonical(inputs)),
