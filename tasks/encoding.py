@@ -40,6 +40,21 @@ class Encoded:
             for token, learned in zip(self.input_ids, self.loss_mask, strict=True)
         ]
 
+    def cut(self, max_length: int) -> Encoded:
+        """Return at most `max_length` tokens (`on_overlength: truncate`).
+
+        The beginning is kept, and as its end the last learned token, so that the model still
+        learns to stop. If nothing else is learned in the beginning, nothing is: the result's loss
+        mask is all zero, and the row is not worth keeping.
+        """
+        if len(self.input_ids) <= max_length:
+            return self
+        ids, mask = self.input_ids[: max_length - 1], self.loss_mask[: max_length - 1]
+        if not any(mask):
+            return Encoded(self.input_ids[:max_length], [0] * max_length)
+        last = max(i for i, learned in enumerate(self.loss_mask) if learned)
+        return Encoded([*ids, self.input_ids[last]], [*mask, 1])
+
 
 def answer_of(row: Row, row_type: RowType) -> str:
     """Return the text a model is expected to give: the last assistant turn or the completion."""
