@@ -1,0 +1,1 @@
+"""The training child process: `python -m tasks.trainer spec.json`."""

@@ -1,0 +1,136 @@
+"""The training child: spec in; weights, history and result out; progress on stdout.
+
+Run as `python -m tasks.trainer spec.json`, or the same under `accelerate launch` for several
+processes. A run that was killed goes on from its newest whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.processes import child_main
+from tasks.trainer import checkpoints, memory
+from tasks.trainer.build import Schedule, build_trainer, parameter_counts
+from tasks.trainer.failures import explain
+from tasks.trainer.outcome import write_outcome
+from tasks.trainer.progress import build_watch, is_main, tell
+from tasks.trainer.spec import TrainSpec
+
+if TYPE_CHECKING:
+    from trl import SFTTrainer
+
+    from tasks.contracts import Checkpoint
+
+__all__ = ["train"]
+
+#: A checkpoint holds the trained weights and two moments, all float32; a best copy the weights.
+CHECKPOINT_BYTES, BEST_BYTES = 12, 4
+
+
+def train(raw: dict[str, Any]) -> None:
+    """Train as the spec says.
+
+    Raises:
+        FinetuneError: Whatever the user can mend, in one message.
+    """
+    spec = TrainSpec.model_validate(raw)
+    try:
+        _train(spec)
+    except Exception as error:
+        told = explain(error, spec)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _train(spec: TrainSpec) -> None:
+    from transformers import PrinterCallback
+
+    began = time.monotonic()
+    _hush()
+    before = memory.resident_bytes()
+    trainer, planned = build_trainer(spec)
+    _say_plan(spec, trainer, planned)
+    start = _where_to_start(spec)
+    facts = {} if start is None else checkpoints.facts_of(start)
+    trained, _total = parameter_counts(trainer)
+    copies = spec.training.save_total_limit + 1
+    checkpoints.ensure_room(spec.checkpoints, trained * copies * (CHECKPOINT_BYTES + BEST_BYTES))
+    watch = build_watch(spec, facts, began)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(watch)
+    trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    watch.refuse_half_a_run(trainer.state)
+    if is_main():
+        record = write_outcome(spec, trainer, watch, facts.get("step"))
+        _say_result(spec, record, before)
+    trainer.accelerator.end_training()
+
+
+def _hush() -> None:
+    """No bars in a log file; the parent draws progress from our events."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _where_to_start(spec: TrainSpec) -> Path | None:
+    if spec.training.resume_from_checkpoint == "never":
+        return None
+    start = checkpoints.newest_complete(spec.checkpoints, tell)
+    if start is not None:
+        step = checkpoints.facts_of(start)["step"]
+        tell(f"goes on from step {step}, its newest whole checkpoint")
+    return start
+
+
+def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
+    chosen = spec.hyperparameters
+    rows, tokens = spec.train.rows, spec.train.tokens
+    packed = f" packed into {planned.sequences:,} sequences" if spec.dataset.packing else ""
+    long = f"max_steps {planned.steps}" if chosen.max_steps > 0 else f"{chosen.num_train_epochs:g}"
+    tell(
+        f"{rows:,} rows{packed} x {long} epochs, {planned.sequences_a_step} a step "
+        f"-> {planned.steps:,} steps"
+    )
+    a_step = planned.sequences_a_step / planned.sequences
+    tell(
+        f"a step: {chosen.per_device_train_batch_size} sequences x "
+        f"{chosen.gradient_accumulation_steps} accumulated x {spec.training.num_processes} "
+        f"processes, about {tokens * a_step:,.0f} tokens, {spec.train.loss_tokens * a_step:,.0f} "
+        "of them learned"
+    )
+    trained, total = parameter_counts(trainer)
+    scale = chosen.effective_scale
+    tell(
+        f"{spec.method}: {trained:,} of {total:,} parameters are trained ({trained / total:.2%})"
+        + ("" if scale is None else f", effective scale {scale:g}")
+    )
+    tell(
+        f"memory: {memory.sentence(spec.memory)}, {memory.gib(memory.available_bytes())} available"
+    )
+    if chosen.steps != planned.steps or chosen.trainable_parameters != trained:
+        tell(
+            f"the recommendation said {chosen.steps:,} steps and "
+            f"{chosen.trainable_parameters:,} trained parameters"
+        )
+
+
+def _say_result(spec: TrainSpec, record: Checkpoint, before: int) -> None:
+    what = "at the end" if record.best_step is None else f"best, at step {record.best_step}"
+    if record.validation_loss is not None:
+        tell(f"validation loss {record.validation_loss:.4f} ({what})")
+    tell(
+        f"memory: measured {memory.gib(record.peak_memory_bytes)} at the peak "
+        f"({memory.sentence(spec.memory)}); the process held {memory.gib(before)} before the "
+        "model was loaded"
+    )
+    tell(f"{record.tokens_per_second:,.0f} tokens per second, {record.wall_seconds:,.0f} s in all")
+
+
+if __name__ == "__main__":
+    child_main(train)

@@ -1,0 +1,183 @@
+"""Spec to trainer: the arguments, the model, the adapter, the rows and the schedule.
+
+Defaults of TRL 1.16 that are undone here: bf16 and gradient checkpointing on (also on a CPU), a
+learning rate for full fine-tuning, nan hidden from the log, adapters of a 4-bit base in bfloat16.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.encoding import Encoder
+from tasks.errors import RecipeError
+from tasks.loading import load_base, load_tokenizer
+from tasks.methods import METHODS
+from tasks.trainer.loop import loop_class
+from tasks.trainer.rows import count_labels, encode_split
+from tasks.trainer.spec import TrainSpec
+
+if TYPE_CHECKING:
+    from trl import SFTConfig, SFTTrainer
+
+__all__ = ["Schedule", "build_trainer", "parameter_counts", "schedule"]
+
+#: Saves of a run whose recipe does not say; a kill then costs at most a twentieth of it.
+SAVES_A_RUN = 20
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The arithmetic of a run: sequences are rows, or packed rows."""
+
+    sequences: int
+    sequences_a_step: int
+    steps_an_epoch: int
+    steps: int
+    save_steps: int
+    eval_steps: int
+
+
+def schedule(spec: TrainSpec, sequences: int) -> Schedule:
+    """Return steps as transformers counts them.
+
+    100 rows, 8 a batch, 2 accumulated, 3 epochs: ceil(ceil(100 / 8) / 2) = 7 an epoch, 21 in all.
+    """
+    training, chosen = spec.training, spec.hyperparameters
+    batches = math.ceil(
+        math.ceil(sequences / chosen.per_device_train_batch_size) / training.num_processes
+    )
+    an_epoch = max(1, math.ceil(batches / chosen.gradient_accumulation_steps))
+    by_epochs = math.ceil(chosen.num_train_epochs * an_epoch)
+    steps = chosen.max_steps if chosen.max_steps > 0 else by_epochs
+    by_steps = training.eval_strategy == "steps" and training.eval_steps is not None
+    return Schedule(
+        sequences=sequences,
+        sequences_a_step=chosen.per_device_train_batch_size
+        * chosen.gradient_accumulation_steps
+        * training.num_processes,
+        steps_an_epoch=an_epoch,
+        steps=steps,
+        save_steps=training.save_steps or min(math.ceil(steps / SAVES_A_RUN), an_epoch),
+        eval_steps=training.eval_steps if by_steps and training.eval_steps else an_epoch,
+    )
+
+
+def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
+    """Return the trainer, ready to train, and its schedule.
+
+    Raises:
+        RecipeError: An optimizer or tracker that does not exist or is not installed.
+        DataError: The rows are not those that were prepared.
+        ModelError: The base model does not load.
+    """
+    args = _arguments(spec)
+    method = METHODS[spec.method]
+    tokenizer = load_tokenizer(
+        spec.base_path,
+        spec.dataset.chat_template,
+        trust_remote_code=spec.model.trust_remote_code,
+    )
+    encoder = Encoder(tokenizer, spec.dataset, spec.row_type)
+    train = encode_split(spec, encoder, spec.train)
+    model = load_base(
+        spec.base_path,
+        spec.model,
+        dtype=method.base_dtype(spec.hyperparameters.dtype),
+        quantization=spec.quantization if method.QUANTIZED else None,
+    )
+    trainer = loop_class()(
+        model=model,
+        args=args,
+        train_dataset=train,
+        eval_dataset=encode_split(spec, encoder, spec.validation) if spec.evaluates else None,
+        processing_class=tokenizer,
+        peft_config=method.peft_config(spec.hyperparameters, spec.lora),
+    )
+    _keep_adapters_in_float32(trainer)
+    _nothing_was_lost(spec, trainer)
+    planned = schedule(spec, len(trainer.train_dataset))
+    args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
+    return trainer, planned
+
+
+def parameter_counts(trainer: SFTTrainer) -> tuple[int, int]:
+    """Return trained parameters and all parameters; a packed 4-bit weight counts in full."""
+    from bitsandbytes.nn import Params4bit
+
+    trained = total = 0
+    for parameter in trainer.model.parameters():
+        packed = isinstance(parameter, Params4bit) and parameter.quant_state is not None
+        total += math.prod(parameter.quant_state.shape) if packed else parameter.numel()
+        trained += parameter.numel() if parameter.requires_grad else 0
+    return trained, total
+
+
+def _arguments(spec: TrainSpec) -> SFTConfig:
+    import torch
+    from trl import SFTConfig
+
+    training, chosen = spec.training, spec.hyperparameters
+    on_gpu = torch.cuda.is_available()
+    try:
+        return SFTConfig(
+            output_dir=str(spec.checkpoints),
+            learning_rate=chosen.learning_rate,
+            num_train_epochs=chosen.num_train_epochs,
+            max_steps=chosen.max_steps,
+            per_device_train_batch_size=chosen.per_device_train_batch_size,
+            per_device_eval_batch_size=training.per_device_eval_batch_size,
+            gradient_accumulation_steps=chosen.gradient_accumulation_steps,
+            gradient_checkpointing=chosen.gradient_checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False},
+            warmup_steps=training.warmup_steps,
+            lr_scheduler_type=training.lr_scheduler_type,
+            optim=training.optim,
+            weight_decay=training.weight_decay,
+            max_grad_norm=training.max_grad_norm,
+            seed=training.seed,
+            bf16=chosen.dtype == "bfloat16",
+            fp16=chosen.dtype == "float16",
+            use_cpu=not (on_gpu or torch.backends.mps.is_available()),
+            dataloader_pin_memory=on_gpu,
+            max_length=spec.max_length,
+            packing=spec.dataset.packing,
+            eval_packing=False,
+            # Evaluation, saving and rotation are timed and done by `tasks/trainer/progress.py`.
+            eval_strategy="steps" if spec.evaluates else "no",
+            eval_steps=1 if spec.evaluates else None,
+            save_strategy="steps",
+            save_total_limit=None,
+            metric_for_best_model="loss" if spec.evaluates else None,
+            greater_is_better=False,
+            logging_steps=training.logging_steps,
+            logging_nan_inf_filter=False,
+            report_to=training.report_to,
+            run_name=spec.home.parent.name,
+            disable_tqdm=True,
+        )
+    except (ValueError, ImportError, RuntimeError) as error:
+        raise RecipeError(f"training: {error}") from None
+
+
+def _keep_adapters_in_float32(trainer: SFTTrainer) -> None:
+    """TRL trains adapters of a 4-bit base in bfloat16, but a resumed run loads them as float32."""
+    import torch
+
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.float32)
+
+
+def _nothing_was_lost(spec: TrainSpec, trainer: SFTTrainer) -> None:
+    """TRL drops fully masked rows and packing cuts long ones, both silently: not here."""
+    rows = trainer.train_dataset
+    packed = "seq_lengths" in rows.column_names
+    count = sum(map(len, rows["seq_lengths"])) if packed else len(rows)
+    assert count == spec.train.rows, f"{count} rows reach the trainer, not {spec.train.rows}"
+    labels = count_labels(rows)
+    assert labels == spec.train.loss_tokens, f"{labels} labels, not {spec.train.loss_tokens}"
+    if spec.evaluates:
+        assert len(trainer.eval_dataset) == spec.validation.rows, len(trainer.eval_dataset)
+    assert trainer.accelerator.num_processes == spec.training.num_processes

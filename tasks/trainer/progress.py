@@ -1,0 +1,221 @@
+"""Watching a run: progress events, early stopping, the best weights, sealed checkpoints, SIGTERM.
+
+`Watch` has the methods of transformers' TrainerCallback; `build_watch` joins the two, so that this
+file imports nothing heavy. All it knows at a checkpoint goes into the seal (`checkpoints.py`) and
+comes back after a kill.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import StageError
+from tasks.processes import emit
+from tasks.trainer import checkpoints
+from tasks.trainer.loop import diverged
+from tasks.trainer.spec import TrainSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, TrainerControl, TrainerState
+
+__all__ = ["Watch", "build_watch", "is_main", "tell"]
+
+#: Least time between two progress events.
+PAUSE_SECONDS = 0.5
+
+#: Heuristic: this many logged losses in a row above twice ln(vocabulary), the loss of a uniform
+#: guess, and above twice the first one, and the run is lost.
+BAD_LOGS = 3
+
+
+def is_main() -> bool:
+    """Return whether this is the process that speaks and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def tell(text: str) -> None:
+    """Send a line for the user to the parent."""
+    if is_main():
+        emit("log", text=text)
+
+
+class Watch:
+    """What happens around the steps.
+
+    Args:
+        spec: The run.
+        facts: What the checkpoint's seal said when this run is a continuation, else empty.
+        began: `time.monotonic()` at the start of this process.
+    """
+
+    def __init__(self, spec: TrainSpec, facts: dict[str, Any], began: float) -> None:
+        self.spec = spec
+        self.began = began
+        self.earlier_seconds = float(facts.get("wall_seconds", 0))
+        self.step_seconds = float(facts.get("step_seconds", 0))
+        self.earlier_tokens = self.tokens = int(facts.get("tokens", 0))
+        self.loss: float | None = None
+        self.validation_loss: float | None = None
+        self.bad_logs = 0
+        self.told_at = self.step_began = 0.0
+        self.asked_to_stop = False
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds of all parts of the run, as far as checkpoints know of them."""
+        return self.earlier_seconds + time.monotonic() - self.began
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Trained tokens, without padding, in the time spent in steps (not saving, validating)."""
+        return self.tokens / self.step_seconds if self.step_seconds else 0.0
+
+    def on_train_begin(
+        self, _args: object, state: TrainerState, _control: TrainerControl, **_: object
+    ) -> None:
+        """From now on SIGTERM means: finish the step, save, stop."""
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked_to_stop", True))
+        self._progress(state)
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """Start the clock of a step."""
+        self.step_began = time.monotonic()
+
+    def on_step_end(
+        self, _args: object, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Save when asked to stop; log whenever something is saved, so that no loss is lost."""
+        self.step_seconds += time.monotonic() - self.step_began
+        if self.asked_to_stop:
+            control.should_save = control.should_training_stop = True
+        if control.should_save or control.should_evaluate:
+            control.should_log = True
+        last = state.global_step >= state.max_steps
+        if last or time.monotonic() - self.told_at >= PAUSE_SECONDS:
+            self._progress(state)
+
+    def on_log(
+        self,
+        _args: object,
+        state: TrainerState,
+        _control: TrainerControl,
+        **event: Any,  # noqa: ANN401 - transformers' event
+    ) -> None:
+        """Remember the loss and stop a run that is lost."""
+        logs: dict[str, float] = event["logs"]
+        if "loss" not in logs:
+            return
+        self.loss = logs["loss"]
+        self.tokens = self.earlier_tokens + int(logs["num_tokens"])
+        rate = self.spec.hyperparameters.learning_rate
+        norm = logs.get("grad_norm", 0.0)
+        if not math.isfinite(norm) and self.spec.hyperparameters.dtype != "float16":
+            raise diverged(rate, state.global_step, f"the gradient became {norm}")
+        first = next(entry["loss"] for entry in state.log_history if "loss" in entry)
+        vocabulary = event["model"].config.get_text_config().vocab_size
+        lost = self.loss > 2 * max(first, math.log(vocabulary))
+        self.bad_logs = self.bad_logs + 1 if lost else 0
+        if self.bad_logs >= BAD_LOGS:
+            what = f"the loss rose from {first:.2f} to {self.loss:.2f}"
+            raise diverged(rate, state.global_step, what)
+
+    def on_evaluate(
+        self,
+        _args: object,
+        state: TrainerState,
+        control: TrainerControl,
+        **event: Any,  # noqa: ANN401 - transformers' event
+    ) -> None:
+        """Keep the best weights by validation loss, stop when it no longer falls, save."""
+        loss = self.validation_loss = float(event["metrics"]["eval_loss"])
+        if not math.isfinite(loss):
+            rate = self.spec.hyperparameters.learning_rate
+            raise diverged(rate, state.global_step, f"the validation loss became {loss}")
+        better = state.best_metric is None or loss < state.best_metric
+        if better and self.spec.training.load_best_model_at_end:
+            self._keep_best(state, event["model"])
+        # A kill right after a save must not lose this evaluation: it is saved, too.
+        control.should_save = True
+        if self._patience_ran_out(state):
+            tell(f"stopped early at step {state.global_step}: the validation loss no longer falls")
+            control.should_training_stop = True
+
+    def on_save(
+        self, _args: object, state: TrainerState, _control: TrainerControl, **_: object
+    ) -> None:
+        """Seal the checkpoint that was just written, then delete old ones."""
+        self._wait_for_all()
+        if is_main():
+            root = self.spec.checkpoints
+            best = state.best_global_step if self.spec.training.load_best_model_at_end else None
+            facts = {
+                "step": state.global_step,
+                "best_step": best or None,
+                "wall_seconds": self.wall_seconds,
+                "step_seconds": self.step_seconds,
+                "tokens": self.tokens,
+            }
+            folder = root / f"checkpoint-{state.global_step}"
+            checkpoints.seal(folder, facts, self.spec.training.num_processes)
+            checkpoints.rotate(root, self.spec.training.save_total_limit)
+        self._wait_for_all()
+
+    def refuse_half_a_run(self, state: TrainerState) -> None:
+        """A run that was asked to stop has no result yet.
+
+        Raises:
+            StageError: It was stopped before its last step.
+        """
+        if self.asked_to_stop and state.global_step < state.max_steps:
+            raise StageError(
+                f"train: stopped on request after step {state.global_step} of {state.max_steps}; "
+                "a checkpoint was saved. Run the same recipe again to go on from there."
+            )
+
+    def _keep_best(self, state: TrainerState, model: PreTrainedModel) -> None:
+        if is_main():
+            home = checkpoints.best_copy(self.spec.checkpoints, state.global_step)
+            half = home.with_name(f".{home.name}.half")
+            for folder in (half, home):
+                shutil.rmtree(folder, ignore_errors=True)
+            model.save_pretrained(half)
+            checkpoints.seal(half, {}, rng_states=0)
+            half.rename(home)
+        self._wait_for_all()
+
+    def _patience_ran_out(self, state: TrainerState) -> bool:
+        patience = self.spec.training.early_stopping_patience
+        losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+        return patience is not None and len(losses) - 1 - losses.index(min(losses)) >= patience
+
+    def _progress(self, state: TrainerState) -> None:
+        self.told_at = time.monotonic()
+        words = ("loss {:.3f}", self.loss), ("val {:.3f}", self.validation_loss)
+        parts = [word.format(value) for word, value in words if value is not None]
+        if self.tokens:
+            parts.append(f"{self.tokens_per_second:,.0f} tok/s")
+        if is_main():
+            emit(
+                "progress",
+                stage="train",
+                done=state.global_step,
+                total=state.max_steps,
+                text=" · ".join(parts),
+            )
+
+    def _wait_for_all(self) -> None:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def build_watch(spec: TrainSpec, facts: dict[str, Any], began: float) -> Watch:
+    """Return a watch that transformers accepts as a callback."""
+    from transformers import TrainerCallback
+
+    return type("Watch", (Watch, TrainerCallback), {})(spec, facts, began)

@@ -1,0 +1,128 @@
+"""Training: a recipe, a recommendation and a data set in; a checkpoint out.
+
+The loop runs in a child process (`tasks/trainer/`), so that its memory is really freed and a crash
+does not take the flow down. What differs between methods lies in `tasks/methods/`. The child is
+told the paths of the train and validation split; the test split is never opened here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.base_model import BaseModelFiles
+from tasks.contracts import Checkpoint, Recommendation, Split, Splits
+from tasks.errors import DataError
+from tasks.processes import run_child
+from tasks.recipe import Recipe
+from tasks.run_folder import RunFolder, file_sha256, write_atomically
+from tasks.trainer.spec import TrainSpec
+
+__all__ = ["train"]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def train(
+    recipe: Recipe,
+    base: BaseModelFiles,
+    recommendation: Recommendation,
+    splits: Splits,
+    folder: RunFolder,
+) -> Checkpoint:
+    """Train and return where the result is.
+
+    A run that was killed goes on from its newest whole checkpoint when it is called again.
+
+    Raises:
+        DataError: The data changed since it was validated.
+        RecipeError: The loss diverged, or an optimizer or tracker is not installed.
+        BudgetError: Memory ran out.
+        FolderError: The disk is full.
+        StageError: The child died, or was stopped on request.
+    """
+    spec = _spec(recipe, base, recommendation, splits, folder)
+
+    def work(home: Path) -> Checkpoint:
+        _refuse_changed_data(splits, folder.path)
+        path = home / "spec.json"
+        write_atomically(path, spec.model_dump_json(indent=1))
+        run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), _launcher(spec))
+        return Checkpoint.model_validate_json((home / "result.json").read_text(encoding="utf-8"))
+
+    inputs = spec.model_dump(mode="json", exclude={"folder", "base_path", "memory"})
+    checkpoint = folder.remember("train", Checkpoint, inputs, work, keep=("checkpoints",))
+    shutil.rmtree(spec.checkpoints, ignore_errors=True)
+    return checkpoint
+
+
+def _spec(
+    recipe: Recipe,
+    base: BaseModelFiles,
+    recommendation: Recommendation,
+    splits: Splits,
+    folder: RunFolder,
+) -> TrainSpec:
+    assert recommendation.hyperparameters is not None, "the flow trains only what was recommended"
+    assert recommendation.method in ("full", "lora", "qlora"), recommendation.method
+    return TrainSpec(
+        folder=str(folder.stage("train")),
+        base_name=base.name,
+        base_path=base.path,
+        base_revision=base.revision,
+        base_sha256=base.sha256,
+        method=recommendation.method,
+        model=recipe.model,
+        lora=recipe.lora,
+        quantization=recipe.quantization,
+        dataset=recipe.dataset.model_copy(
+            update={"path": "prepared", "validation_path": None, "test_path": None}
+        ),
+        training=recipe.training,
+        hyperparameters=recommendation.hyperparameters,
+        memory=recommendation.memory,
+        row_type=splits.row_type,
+        max_length=splits.max_length,
+        train=_absolute(splits.train, folder.path),
+        validation=_absolute(splits.validation, folder.path),
+    )
+
+
+def _absolute(split: Split, root: Path) -> Split:
+    return split.model_copy(update={"path": str(root / split.path)})
+
+
+def _refuse_changed_data(splits: Splits, root: Path) -> None:
+    recorded = {root / split.path: split.sha256 for split in (splits.train, splits.validation)}
+    recorded |= {Path(source.path): source.sha256 for source in splits.sources}
+    for path, sha256 in recorded.items():
+        if not path.is_file() or file_sha256(path) != sha256:
+            state = "changed" if path.is_file() else "is gone"
+            raise DataError(
+                f"{path}: {state} since it was validated. Nothing was trained. Run again: the "
+                "data is then prepared and validated anew."
+            )
+
+
+def _launcher(spec: TrainSpec) -> Sequence[str]:
+    """With `--cpu`, accelerate 1.15 starts one process and does not say so; `--multi_gpu` works."""
+    if spec.training.num_processes == 1:
+        return ()
+    count = str(spec.training.num_processes)
+    places = ("--multi_gpu", "--num_processes", count, "--num_machines", "1")
+    plain = ("--mixed_precision", "no", "--dynamo_backend", "no")
+    threads = ("--num_cpu_threads_per_process", "1")
+    accelerate = (sys.executable, "-m", "accelerate.commands.launch")
+    return (*accelerate, *places, *plain, *threads)
+
+
+def _pass_on(event: dict[str, Any], folder: RunFolder) -> None:
+    if event["event"] == "progress":
+        folder.progress(event)
+    else:
+        folder.say(f"train: {event['text']}")
