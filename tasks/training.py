@@ -8,13 +8,8 @@ told the paths of the train and validation split; the test split is never opened
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks.base_model import BaseModelFiles
 from tasks.contracts import Checkpoint, Recommendation, Split, Splits
@@ -22,12 +17,14 @@ from tasks.errors import DataError
 from tasks.processes import run_child
 from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256, write_atomically
+from tasks.stage import stage
+from tasks.trainer.launcher import launcher
 from tasks.trainer.spec import TrainSpec
 
 __all__ = ["train"]
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@stage
 def train(
     recipe: Recipe,
     base: BaseModelFiles,
@@ -52,7 +49,7 @@ def train(
         _refuse_changed_data(splits, folder.path)
         path = home / "spec.json"
         write_atomically(path, spec.model_dump_json(indent=1))
-        run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), _launcher(spec))
+        run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), launcher(spec))
         return Checkpoint.model_validate_json((home / "result.json").read_text(encoding="utf-8"))
 
     inputs = spec.model_dump(mode="json", exclude={"folder", "base_path", "memory"})
@@ -107,18 +104,6 @@ def _refuse_changed_data(splits: Splits, root: Path) -> None:
                 f"{path}: {state} since it was validated. Nothing was trained. Run again: the "
                 "data is then prepared and validated anew."
             )
-
-
-def _launcher(spec: TrainSpec) -> Sequence[str]:
-    """With `--cpu`, accelerate 1.15 starts one process and does not say so; `--multi_gpu` works."""
-    if spec.training.num_processes == 1:
-        return ()
-    count = str(spec.training.num_processes)
-    places = ("--multi_gpu", "--num_processes", count, "--num_machines", "1")
-    plain = ("--mixed_precision", "no", "--dynamo_backend", "no")
-    threads = ("--num_cpu_threads_per_process", "1")
-    accelerate = (sys.executable, "-m", "accelerate.commands.launch")
-    return (*accelerate, *places, *plain, *threads)
 
 
 def _pass_on(event: dict[str, Any], folder: RunFolder) -> None:

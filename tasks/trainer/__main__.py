@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.processes import child_main
 from tasks.trainer import checkpoints, memory
@@ -19,6 +19,7 @@ from tasks.trainer.progress import build_watch, is_main, tell
 from tasks.trainer.spec import TrainSpec
 
 if TYPE_CHECKING:
+    from transformers import TrainerCallback
     from trl import SFTTrainer
 
     from tasks.contracts import Checkpoint
@@ -60,7 +61,7 @@ def _train(spec: TrainSpec) -> None:
     checkpoints.ensure_room(spec.checkpoints, trained * copies * (CHECKPOINT_BYTES + BEST_BYTES))
     watch = build_watch(spec, facts, began)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(watch)
+    trainer.add_callback(cast("TrainerCallback", watch))
     trainer.train(resume_from_checkpoint=None if start is None else str(start))
     watch.refuse_half_a_run(trainer.state)
     if is_main():
@@ -71,11 +72,11 @@ def _train(spec: TrainSpec) -> None:
 
 def _hush() -> None:
     """No bars in a log file; the parent draws progress from our events."""
-    import datasets
-    import transformers
+    from datasets import disable_progress_bars
+    from transformers.utils.logging import disable_progress_bar
 
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
+    disable_progress_bars()
+    disable_progress_bar()
 
 
 def _where_to_start(spec: TrainSpec) -> Path | None:
@@ -92,16 +93,16 @@ def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
     chosen = spec.hyperparameters
     rows, tokens = spec.train.rows, spec.train.tokens
     packed = f" packed into {planned.sequences:,} sequences" if spec.dataset.packing else ""
-    long = f"max_steps {planned.steps}" if chosen.max_steps > 0 else f"{chosen.num_train_epochs:g}"
+    epochs = planned.steps / planned.steps_an_epoch
     tell(
-        f"{rows:,} rows{packed} x {long} epochs, {planned.sequences_a_step} a step "
+        f"{rows:,} rows{packed} x {epochs:.3g} epochs, {planned.sequences_a_step} a step "
         f"-> {planned.steps:,} steps"
     )
     a_step = planned.sequences_a_step / planned.sequences
     tell(
         f"a step: {chosen.per_device_train_batch_size} sequences x "
         f"{chosen.gradient_accumulation_steps} accumulated x {spec.training.num_processes} "
-        f"processes, about {tokens * a_step:,.0f} tokens, {spec.train.loss_tokens * a_step:,.0f} "
+        f"process(es), about {tokens * a_step:,.0f} tokens, {spec.train.loss_tokens * a_step:,.0f} "
         "of them learned"
     )
     trained, total = parameter_counts(trainer)

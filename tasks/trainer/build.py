@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.encoding import Encoder
 from tasks.errors import RecipeError
@@ -19,6 +19,8 @@ from tasks.trainer.rows import count_labels, encode_split
 from tasks.trainer.spec import TrainSpec
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
     from trl import SFTConfig, SFTTrainer
 
 __all__ = ["Schedule", "build_trainer", "parameter_counts", "schedule"]
@@ -97,7 +99,7 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     )
     _keep_adapters_in_float32(trainer)
     _nothing_was_lost(spec, trainer)
-    planned = schedule(spec, len(trainer.train_dataset))
+    planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
     return trainer, planned
 
@@ -107,9 +109,9 @@ def parameter_counts(trainer: SFTTrainer) -> tuple[int, int]:
     from bitsandbytes.nn import Params4bit
 
     trained = total = 0
-    for parameter in trainer.model.parameters():
-        packed = isinstance(parameter, Params4bit) and parameter.quant_state is not None
-        total += math.prod(parameter.quant_state.shape) if packed else parameter.numel()
+    for parameter in cast("PreTrainedModel", trainer.model).parameters():
+        state: Any = parameter.quant_state if isinstance(parameter, Params4bit) else None
+        total += parameter.numel() if state is None else math.prod(state.shape)
         trained += parameter.numel() if parameter.requires_grad else 0
     return trained, total
 
@@ -165,19 +167,20 @@ def _keep_adapters_in_float32(trainer: SFTTrainer) -> None:
     """TRL trains adapters of a 4-bit base in bfloat16, but a resumed run loads them as float32."""
     import torch
 
-    for parameter in trainer.model.parameters():
+    for parameter in cast("PreTrainedModel", trainer.model).parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)
 
 
 def _nothing_was_lost(spec: TrainSpec, trainer: SFTTrainer) -> None:
     """TRL drops fully masked rows and packing cuts long ones, both silently: not here."""
-    rows = trainer.train_dataset
+    rows = cast("Dataset", trainer.train_dataset)
     packed = "seq_lengths" in rows.column_names
     count = sum(map(len, rows["seq_lengths"])) if packed else len(rows)
     assert count == spec.train.rows, f"{count} rows reach the trainer, not {spec.train.rows}"
     labels = count_labels(rows)
     assert labels == spec.train.loss_tokens, f"{labels} labels, not {spec.train.loss_tokens}"
     if spec.evaluates:
-        assert len(trainer.eval_dataset) == spec.validation.rows, len(trainer.eval_dataset)
+        count = len(cast("Dataset", trainer.eval_dataset))
+        assert count == spec.validation.rows, f"{count} rows, not {spec.validation.rows}"
     assert trainer.accelerator.num_processes == spec.training.num_processes

@@ -8,11 +8,13 @@ draws no random number, so that it cannot change what is trained.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import RecipeError
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
     from trl import SFTTrainer
 
 __all__ = ["diverged", "loop_class"]
@@ -37,13 +39,13 @@ def loop_class() -> type[SFTTrainer]:
 
         def compute_loss(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - TRL's signature
             loss = super().compute_loss(*args, **kwargs)
-            if self.model.training and not math.isfinite(loss.item()):
+            if cast("PreTrainedModel", self.model).training and not math.isfinite(loss.item()):
                 rate = self.args.learning_rate
                 raise diverged(rate, self.state.global_step + 1, f"the loss became {loss.item()}")
             return loss
 
         def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:  # noqa: ANN401
-            self.model.eval()
+            cast("PreTrainedModel", self.model).eval()
             metrics = self._validation_loss()
             self._metrics["eval"].clear()
             self.log(dict(metrics))
@@ -54,12 +56,14 @@ def loop_class() -> type[SFTTrainer]:
 
         def _validation_loss(self) -> dict[str, float]:
             """Every process scores all rows: a shared-out last batch would hold rows twice."""
-            rows, size = self.eval_dataset, self.args.per_device_eval_batch_size
+            rows = cast("Dataset", self.eval_dataset)
+            collate: Any = self.data_collator
+            size = self.args.per_device_eval_batch_size
             total, tokens = 0.0, 0
             with torch.no_grad(), self.compute_loss_context_manager():
                 for first in range(0, len(rows), size):
                     picked = [rows[i] for i in range(first, min(first + size, len(rows)))]
-                    batch = self._prepare_inputs(self.data_collator(picked))
+                    batch = self._prepare_inputs(collate(picked))
                     count = int((batch["labels"][..., 1:] != -100).sum())
                     total += super().compute_loss(self.model, batch).item() * count
                     tokens += count

@@ -14,7 +14,7 @@ import json
 import platform
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tasks.contracts import Checkpoint
 from tasks.run_folder import write_atomically
@@ -24,7 +24,7 @@ from tasks.trainer.progress import Watch
 from tasks.trainer.spec import TrainSpec
 
 if TYPE_CHECKING:
-    from transformers import TrainerState
+    from transformers import PreTrainedModel, TrainerState
     from trl import SFTTrainer
 
 __all__ = ["write_outcome"]
@@ -75,7 +75,7 @@ def _write_weights(spec: TrainSpec, trainer: SFTTrainer, kind: str, best: int | 
     half = spec.home / f".{kind}.half"
     shutil.rmtree(half, ignore_errors=True)
     if best is None:
-        trainer.model.save_pretrained(half)
+        cast("PreTrainedModel", trainer.model).save_pretrained(half)
     else:
         copy = checkpoints.best_copy(spec.checkpoints, best)
         why = checkpoints.problem(copy)

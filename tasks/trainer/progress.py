@@ -218,4 +218,5 @@ def build_watch(spec: TrainSpec, facts: dict[str, Any], began: float) -> Watch:
     """Return a watch that transformers accepts as a callback."""
     from transformers import TrainerCallback
 
-    return type("Watch", (Watch, TrainerCallback), {})(spec, facts, began)
+    joined: Any = type("Watch", (Watch, TrainerCallback), {})
+    return joined(spec, facts, began)
