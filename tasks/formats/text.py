@@ -1,0 +1,23 @@
+"""Raw text: every token is learned, there is no prompt and no answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.formats.fields import read_text
+
+__all__ = ["COLUMNS", "detect", "to_canonical"]
+
+COLUMNS = ("text",)
+
+
+def detect(columns: frozenset[str], sample: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return the reading of these columns: a `text` column."""
+    del sample
+    return [{"text": "text"}] if "text" in columns else []
+
+
+def to_canonical(row: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return {"text"} untouched, and every reason against the row."""
+    text, reasons = read_text(row, "text", "empty_answer")
+    return (None, reasons) if reasons else ({"text": text}, [])

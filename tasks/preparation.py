@@ -1,0 +1,57 @@
+"""Preparation: raw files in; three splits, the rejected rows and a numeric profile out.
+
+Which rows stay, which split they belong to and how long they may be is decided in
+`tasks/profile/`, with the tokenizer and the template that training uses. No weight is loaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.base_model import BaseModelFiles, find_path, read_config
+from tasks.contracts import Splits
+from tasks.loading import load_tokenizer
+from tasks.profile.assembling import Assembler, data_files
+from tasks.profile.lengths import positions_of
+from tasks.recipe import Recipe
+from tasks.run_folder import RunFolder, file_sha256
+
+__all__ = ["prepare"]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
+    """Turn the recipe's data files into canonical train, validation and test rows.
+
+    Raises:
+        DataError: A file cannot be read, its format is unknown or ambiguous, a split is empty, or
+            a row is too long under `on_overlength: raise`.
+        RecipeError: `dataset.max_length` is beyond the model's positions.
+        ModelError: The tokenizer does not load.
+    """
+    dataset = recipe.dataset
+    hashes = {str(file.path): file_sha256(file.path) for file in data_files(dataset)}
+    inputs = [dataset, base.sha256, recipe.model.trust_remote_code, hashes, _template(recipe)]
+
+    def work(stage_folder: Path) -> Splits:
+        tokenizer = load_tokenizer(
+            base.path, dataset.chat_template, trust_remote_code=recipe.model.trust_remote_code
+        )
+        positions = positions_of(read_config(Path(base.path)))
+        assembler = Assembler(
+            dataset, tokenizer, Path(base.path), positions=positions, progress=folder.progress
+        )
+        return assembler.assemble(stage_folder)
+
+    return folder.remember("prepare", Splits, inputs, work)
+
+
+def _template(recipe: Recipe) -> str:
+    """Return the hash of the recipe's own template, which may change while its name stays."""
+    path = (
+        None if recipe.dataset.chat_template == "auto" else find_path(recipe.dataset.chat_template)
+    )
+    return file_sha256(path) if path and path.is_file() else ""

@@ -1,0 +1,1 @@
+"""From raw files to canonical rows, splits and a numeric profile of every row."""

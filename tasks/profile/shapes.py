@@ -1,0 +1,155 @@
+"""Which format a file has, and how its rows become canonical ones.
+
+The recipe names the format, or it is read off the columns; either way the reason is a sentence.
+Two possible readings are an error that lists them: a guess would train on the wrong column.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from tasks.errors import DataError, RecipeError
+from tasks.formats import FORMATS
+from tasks.recipe import DatasetSection
+
+__all__ = ["SAMPLE_ROWS", "Shape", "choose_shape"]
+
+#: Rows the format is read off. A heuristic: a column counts if half of them have it.
+SAMPLE_ROWS = 200
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A format, the file's columns it reads, and the canonical row type it gives."""
+
+    format: str
+    reason: str
+    row_type: Literal["messages", "prompt_completion", "text"]
+    columns: dict[str, str]
+
+    def to_canonical(self, row: Row) -> tuple[Row | None, list[str]]:
+        """Return the canonical row, or None and every reason against it."""
+        named = {name: pick(row, path) for name, path in self.columns.items()}
+        reader = FORMATS[self.format]
+        if self.format == "alpaca" and self.row_type == "prompt_completion":
+            return reader.to_prompt_completion(named)
+        return reader.to_canonical(named)
+
+
+def choose_shape(dataset: DatasetSection, sample: list[Row], *, has_template: bool) -> Shape:
+    """Return the shape of the rows.
+
+    Args:
+        dataset: The recipe's section.
+        sample: The first readable rows of the training file.
+        has_template: Whether the tokenizer has a chat template; Alpaca rows become chats then.
+
+    Raises:
+        DataError: No format fits, or several do.
+        RecipeError: `dataset.columns` names a column that the format does not have.
+    """
+    _check_keys(dataset)
+    named = dataset.format != "auto"
+    columns = _columns(dataset, sample, share=0 if named else 0.5)
+    wanted = [dataset.format] if named else list(FORMATS)
+    readings = [
+        (name, reading) for name in wanted for reading in _readings(name, dataset, columns, sample)
+    ]
+    if len(readings) != 1:
+        raise _none_or_many(dataset, readings, sample)
+    name, reading = readings[0]
+    row_type, consequence = _row_type(name, has_template=has_template)
+    how = "named in the recipe" if named else "read off the columns"
+    shown = ", ".join(f"{ours} from {theirs!r}" for ours, theirs in reading.items())
+    return Shape(name, f"{name}, {how}: {shown}{consequence}.", row_type, reading)
+
+
+def pick(row: Row, path: str) -> object:
+    """Return the value under a column name, or under a dotted path into nested records."""
+    if path in row:
+        return row[path]
+    value: object = row
+    for part in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _readings(
+    name: str, dataset: DatasetSection, columns: frozenset[str], sample: list[Row]
+) -> list[dict[str, str]]:
+    ours = dataset.columns
+    renamed = [{**row, **{key: pick(row, path) for key, path in ours.items()}} for row in sample]
+    found: list[dict[str, str]] = []
+    for reading in FORMATS[name].detect(columns, renamed):
+        placed = {key: ours.get(key, theirs) for key, theirs in reading.items()}
+        if placed not in found and set(ours) <= set(placed):
+            found.append(placed)
+    return found
+
+
+def _columns(dataset: DatasetSection, sample: list[Row], share: float) -> frozenset[str]:
+    """Return the columns that more than `share` of the rows have, renamed as the recipe says."""
+    counts = Counter(name for row in sample for name in row)
+    common = {name for name, count in counts.items() if count > share * len(sample)}
+    return frozenset((common - set(dataset.columns.values())) | set(dataset.columns))
+
+
+def _row_type(
+    name: str, *, has_template: bool
+) -> tuple[Literal["messages", "prompt_completion", "text"], str]:
+    if name == "messages":
+        return "messages", ""
+    if name == "text":
+        return "text", ""
+    if name == "alpaca" and has_template:
+        return "messages", "; each row becomes a chat, because the tokenizer has a chat template"
+    if name == "alpaca":
+        return "prompt_completion", (
+            "; each row gets the classic Alpaca prompt text, because the tokenizer has no chat "
+            "template"
+        )
+    return "prompt_completion", ""
+
+
+def _check_keys(dataset: DatasetSection) -> None:
+    wanted = [dataset.format] if dataset.format != "auto" else list(FORMATS)
+    known = [column for name in wanted for column in FORMATS[name].COLUMNS]
+    problems = []
+    for key in dataset.columns:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            problems.append(f"dataset.columns.{key}: is no column of a format.{hint}")
+    if problems:
+        allowed = "; ".join(f"{name}: {', '.join(FORMATS[name].COLUMNS)}" for name in wanted)
+        raise RecipeError("\n".join([*problems, f"Allowed: {allowed}"]))
+
+
+def _none_or_many(
+    dataset: DatasetSection, readings: list[tuple[str, dict[str, str]]], sample: list[Row]
+) -> DataError:
+    seen = sorted({name for row in sample for name in row})
+    shown = f"the columns {', '.join(map(ascii, seen[:20]))}" if seen else "no readable row"
+    if readings:
+        lines = [f"    {name}: {', '.join(reading.values())}" for name, reading in readings]
+        return DataError(
+            f"{dataset.path}: its format is ambiguous; it can be read as\n"
+            + "\n".join(lines)
+            + "\nSet dataset.format, and dataset.columns where two columns could be meant."
+        )
+    asked = "no known format" if dataset.format == "auto" else f"not the format {dataset.format}"
+    forms = "; ".join(f"{name} has {', '.join(FORMATS[name].COLUMNS)}" for name in FORMATS)
+    return DataError(
+        f"{dataset.path}: has {shown}, which is {asked} ({forms}). Name the columns in "
+        "dataset.columns, for instance {prompt: question, completion: answer}."
+    )
