@@ -6,6 +6,7 @@ Which rows stay, which split they belong to and how long they may be is decided 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from prefect import task
@@ -40,6 +41,8 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
         tokenizer = load_tokenizer(
             base.path, dataset.chat_template, trust_remote_code=recipe.model.trust_remote_code
         )
+        # Rows are counted here, never run: no warning that one is longer than the model.
+        tokenizer.model_max_length = sys.maxsize
         positions = positions_of(read_config(Path(base.path)))
         assembler = Assembler(
             dataset, tokenizer, Path(base.path), positions=positions, progress=folder.progress

@@ -13,6 +13,7 @@ from tasks.contracts import Source, Splits
 from tasks.encoding import Encoder
 from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
+from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, measure, rows_of, survey
 from tasks.profile.reading import find_data
 from tasks.profile.rows import DataFile, RowProfile, SplitName
@@ -31,9 +32,11 @@ def data_files(dataset: DatasetSection) -> list[DataFile]:
     Raises:
         DataError: One of them is missing or of an unknown kind.
     """
-    keys: tuple[tuple[str, SplitName | None], ...] = (
-        *(("path", None), ("validation_path", "validation"), ("test_path", "test")),
-    )
+    keys: list[tuple[str, SplitName | None]] = [
+        ("path", None),
+        ("validation_path", "validation"),
+        ("test_path", "test"),
+    ]
     named = [(key, split, getattr(dataset, key)) for key, split in keys if getattr(dataset, key)]
     paths = [find_data(f"dataset.{key}", name) for key, _split, name in named]
     alone = Counter(path.name for path in paths)
@@ -82,7 +85,8 @@ class Assembler:
         rows = measure(files, shape, meter, self._teller("measured", total))
         max_length, why = self._decide(files, rows, shape, meter)
         writing.write_rows(folder, files, shape, rows, self._teller("written", total))
-        writing.write_profile(folder / "profile.parquet", rows, max_length)
+        writing.write_profile(folder / "profile.parquet", rows)
+        write_examples(folder / "examples.json", folder / "train.jsonl", encoder, max_length)
         if hashes != [file_sha256(file.path) for file in files]:
             raise DataError(f"{self.dataset.path}: changed while it was being read. Run again.")
         sources = tuple(
@@ -104,7 +108,7 @@ class Assembler:
         if not whole:
             splitting.check_not_empty(rows, files, self.dataset)
         max_length, why = lengths.choose_max_length(self.dataset, whole, self.positions)
-        overlong = [row for row in rows if row.tokens > max_length]
+        overlong = [row for row in rows if row.kept and row.tokens > max_length]
         if overlong and self.dataset.on_overlength == "raise":
             raise lengths.overlength_error(overlong, max_length)
         if self.dataset.on_overlength == "truncate":
@@ -129,7 +133,7 @@ class Assembler:
         """Count overlong rows again as training will see them; only their texts are needed."""
         raws = (raw for file in files for raw in rows_of(file))
         for row, raw in zip(rows, raws, strict=True):
-            if row.tokens > max_length:
+            if row.kept and row.tokens > max_length:
                 canonical, _reasons = shape.to_canonical(raw.raw)
                 assert canonical is not None
                 meter.cut(row, canonical, max_length)

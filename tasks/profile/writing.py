@@ -80,7 +80,7 @@ def split_record(folder: Path, name: str, profiles: Sequence[RowProfile]) -> Spl
     )
 
 
-def write_profile(path: Path, profiles: Sequence[RowProfile], max_length: int) -> None:
+def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
     """Write one row per input row: its place, its split or `rejected`, counts, and 0/1 columns."""
     import pyarrow
     import pyarrow.parquet
@@ -99,7 +99,7 @@ def write_profile(path: Path, profiles: Sequence[RowProfile], max_length: int) -
             "split": pyarrow.array(row.split if row.kept else "rejected" for row in profiles),
             **{name: numbers(name) for name in COUNTS},
             **{word: flags(lambda row, word=word: word in row.reasons) for word in REASONS},
-            "overlength": flags(lambda row: row.tokens > max_length),
+            "overlength": flags(lambda r: "overlength" in r.reasons or r.truncated_tokens > 0),
             "bad_structure": flags(lambda row: not set(STRUCTURE).isdisjoint(row.reasons)),
             "leaked": flags(lambda row: any(word.startswith("leaks_") for word in row.reasons)),
             "conflict": flags(lambda row: row.conflict),

@@ -1,0 +1,51 @@
+"""Leakage: what judges the model was not what it learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
+
+__all__ = ["suite"]
+
+
+def suite() -> ExpectationSuite:
+    """Return the checks on prompts that stand in more than one split."""
+    import great_expectations as gx
+
+    return gx.ExpectationSuite(name="leakage", expectations=[leakage_found(), leakage()])
+
+
+def leakage_found() -> Expectation:
+    """No prompt stands in two splits; those that did were removed from the one that learns.
+
+    Prevents: scores that measure memory. Split by hash cannot leak; own test files do.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnSumToBeBetween(
+        column="leaked",
+        max_value=0,
+        severity="warning",
+        description="No prompt stands in two splits (found ones were removed from train).",
+        meta={"id": "leakage-found", "rows": "leaked"},
+    )
+
+
+def leakage() -> Expectation:
+    """Leaked rows are few beside the smaller judging split.
+
+    Prevents: a test file that was sampled from the training file; removing the copies mends the
+    score but not the sampling.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnSumToBeBetween(
+        column="leaked",
+        max_value={"$PARAMETER": "max_leaked_rows"},
+        severity="critical",
+        description="Leaked rows are few beside the smaller of validation and test.",
+        meta={"id": "leakage", "rows": "leaked"},
+    )

@@ -1,0 +1,136 @@
+"""Running suites over the numeric profile: a real Great Expectations checkpoint, and its rows.
+
+Great Expectations says whether a check holds; the lines that failed are read off the profile,
+because its own lists of failing rows carry raw values and take minutes on a million rows.
+Numbers only: no text of the data set is in the profile.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts import DataCheck
+from tasks.errors import StageError
+from tasks.profile.rows import REASONS
+
+if TYPE_CHECKING:
+    import pandas
+    from great_expectations import ExpectationSuite
+
+__all__ = ["listed_rows", "read_profile", "run_checkpoint"]
+
+LISTED_ROWS = 1000
+
+
+def read_profile(path: Path) -> pandas.DataFrame:
+    """Return the profile with the columns that checks are written in.
+
+    `kept_...` columns are empty for rejected rows: Great Expectations leaves those out.
+    """
+    import pandas
+
+    frame = pandas.read_parquet(path)
+    kept = frame["split"] != "rejected"
+    for split in ("train", "validation", "test"):
+        frame[f"in_{split}"] = (frame["split"] == split).astype("int8")
+    frame["kept_loss_tokens"] = frame["loss_tokens"].where(kept)
+    frame["kept_ends"] = frame["last_token_learned_is_eos"].where(kept)
+    frame["kept_starts"] = frame["bos_count"].where(kept)
+    frame["nothing_learned"] = (frame["kept_loss_tokens"] < 1).astype("int8")
+    frame["end_not_learned"] = (frame["kept_ends"] < 1).astype("int8")
+    frame["many_starts"] = (frame["kept_starts"] > 1).astype("int8")
+    frame["lost"] = (~kept & ~_only_duplicates(frame)).astype("int8")
+    return frame
+
+
+def run_checkpoint(
+    frame: pandas.DataFrame, suites: Sequence[ExpectationSuite], parameters: dict[str, float]
+) -> tuple[list[DataCheck], dict[str, Any]]:
+    """Return one DataCheck per expectation, and the evidence: failing places, suites, results.
+
+    Raises:
+        StageError: A check could not be computed.
+    """
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    # It sets its own level and tells of a temporary folder in every run.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("prepare").add_dataframe_asset("profile")
+    batch = asset.add_batch_definition_whole_dataframe("rows")
+    definitions = [
+        context.validation_definitions.add(
+            gx.ValidationDefinition(name=suite.name, data=batch, suite=context.suites.add(suite))
+        )
+        for suite in suites
+    ]
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(name="data-gate", validation_definitions=definitions, result_format="SUMMARY")
+    )
+    outcome = checkpoint.run(
+        batch_parameters={"dataframe": frame.drop(columns=["source", "split"])},
+        expectation_parameters=parameters,
+    )
+    results = list(outcome.run_results.values())
+    found = [result for each in results for result in each.results]
+    return [_check(result, frame) for result in found], {
+        "failing": {
+            result.expectation_config.meta["id"]: _places(result, frame) for result in found
+        },
+        "suites": [suite.to_json_dict() for suite in suites],
+        "results": [each.to_json_dict() for each in results],
+    }
+
+
+def listed_rows(frame: pandas.DataFrame, column: str | None) -> pandas.DataFrame:
+    """Return the rows in which a 0/1 column is 1; none for a check that is about no row."""
+    return frame[frame[column] == 1] if column else frame.head(0)
+
+
+def _places(result: Any, frame: pandas.DataFrame) -> list[tuple[str, int]]:  # noqa: ANN401
+    """Return source and line of up to 1,000 rows that broke a check."""
+    rows = listed_rows(frame, result.expectation_config.meta["rows"]).head(LISTED_ROWS)
+    return list(zip(rows["source"].astype(str), rows["line"].astype(int), strict=True))
+
+
+def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 - theirs has no type
+    config = result.expectation_config
+    if result.exception_info.get("raised_exception"):
+        raise StageError(
+            f"data check {config.meta['id']}: could not be computed: "
+            f"{result.exception_info.get('exception_message')}"
+        )
+    failing = listed_rows(frame, config.meta["rows"])
+    limit = config.kwargs.get("max_value", config.kwargs.get("min_value"))
+    # An expectation about a column reports its value, one about rows how many broke it.
+    observed = result.result.get("observed_value", result.result.get("unexpected_count"))
+    per_row = "observed_value" not in result.result
+    return DataCheck(
+        id=config.meta["id"],
+        severity=config.severity.value,
+        passed=bool(result.success),
+        observed=_number(observed),
+        threshold=0.0 if per_row else _number(limit),
+        unexpected_count=len(failing),
+        rows=tuple(int(line) for line in failing["line"].head(LISTED_ROWS)),
+        sentence=config.description,
+    )
+
+
+def _number(value: float | None) -> float | None:
+    """Return a finite number, or None where there was none to observe."""
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
+
+
+def _only_duplicates(frame: pandas.DataFrame) -> pandas.Series:
+    """Return whether a row goes for nothing but being there already, which loses nothing."""
+    others = [word for word in REASONS if word not in ("duplicate", "overlength")]
+    return (frame["duplicate"] == 1) & (frame[others].sum(axis=1) == 0)

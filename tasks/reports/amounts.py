@@ -1,0 +1,71 @@
+"""How the numbers of a data report are written, on the page and in Markdown alike."""
+
+from __future__ import annotations
+
+from tasks.contracts import DataCheck, DataReport
+
+__all__ = ["limit", "observed", "outcome", "summary"]
+
+#: Checks whose numbers are shares of all rows.
+SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates"}
+#: Checks that ask for at least the threshold; all others for at most.
+AT_LEAST = {"train-rows", "validation-size", "test-size"}
+
+WORDS = {"pass": "passed", "warn": "passed with warnings", "fail": "failed"}
+
+
+def observed(check: DataCheck) -> str:
+    """Return what was seen: a share as a percentage with its rows, else a number."""
+    if check.observed is None:
+        return "nothing"
+    if check.id in SHARES:
+        return f"{_percent(check.observed)} ({check.unexpected_count:,} rows)"
+    return f"{check.observed:,.0f} {_unit(check)}"
+
+
+def limit(check: DataCheck) -> str:
+    """Return the threshold in the same unit, with its direction."""
+    if check.threshold is None:
+        return "none"
+    sign = "≥" if check.id in AT_LEAST else "≤"
+    if check.id in SHARES:
+        return f"{sign} {_percent(check.threshold)}"
+    return f"{sign} {check.threshold:,.0f}"
+
+
+def _unit(check: DataCheck) -> str:
+    return "tokens" if check.id == "token-lengths" else "row" if check.observed == 1 else "rows"
+
+
+def outcome(check: DataCheck) -> str:
+    """Return ok, note, warning or critical."""
+    if check.passed:
+        return "ok"
+    return "note" if check.severity == "info" else check.severity
+
+
+def summary(report: DataReport) -> str:
+    """Return the verdict as one sentence."""
+    failed = [check for check in report.checks if not check.passed]
+    count = {
+        severity: sum(c.severity == severity for c in failed)
+        for severity in ("critical", "warning")
+    }
+    lost = report.rows_in - report.rows_out
+    parts = [f"{count[name]} {name}" for name in count if count[name]]
+    checks = (
+        f"{' and '.join(parts)} of {len(report.checks)} checks failed"
+        if parts
+        else (f"all {len(report.checks) - sum(c.severity == 'info' for c in failed)} checks hold")
+    )
+    return (
+        f"The data gate {WORDS[report.verdict]}: {checks}; {report.rows_out:,} of "
+        f"{report.rows_in:,} rows go on, {lost:,} were rejected."
+    )
+
+
+def _percent(share: float) -> str:
+    """Return 0.0123 as 1.23 %, and never a small share as 0 %."""
+    if 0 < share < 0.0001:
+        return "< 0.01 %"
+    return f"{share * 100:.2f}".rstrip("0").rstrip(".") + " %"

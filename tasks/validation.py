@@ -1,0 +1,100 @@
+"""Validation: the prepared profile in; a verdict, and a page that people review, out.
+
+The suites stand in `expectations/`, their thresholds in the recipe. A failed critical check is a
+verdict of `fail`, on which the flow stops before anything is trained; it is no exception.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Literal
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from expectations import duplicates, leakage, size, structure, tokens
+from tasks.contracts import DataCheck, DataReport, Splits
+from tasks.profile.checkpoint import read_profile, run_checkpoint
+from tasks.recipe import Recipe
+from tasks.reports.data_page import PageEvidence, data_page
+from tasks.run_folder import RunFolder, write_atomically
+
+__all__ = ["validate"]
+
+#: Rule D1 of the decision tree: below, a prompt with examples does better than fine-tuning.
+MIN_TRAIN_ROWS = 500
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
+    """Check the prepared rows against the recipe's thresholds and write the report."""
+
+    def work(stage_folder: Path) -> DataReport:
+        folder.progress(_event(0, "checking"))
+        frame = read_profile(folder.path / splits.profile_path)
+        few = "warning" if recipe.validation.allow_few_rows else "critical"
+        suites = [
+            structure.suite(),
+            size.suite(train_rows_severity=few),
+            tokens.suite(),
+            duplicates.suite(),
+            leakage.suite(),
+        ]
+        checks, evidence = run_checkpoint(frame, suites, _parameters(recipe, splits))
+        lengths = frame.loc[frame["tokens"] > 0, "tokens"].tolist()
+        report = _report(splits, checks, f"{stage_folder.name}/report.html")
+        about = PageEvidence(recipe.name, report, splits, lengths, evidence["failing"])
+        page = data_page(about, folder.path)
+        write_atomically(stage_folder / "report.html", page)
+        both = {"report": report.model_dump(mode="json"), "great_expectations": evidence}
+        write_atomically(stage_folder / "report.json", json.dumps(both, indent=1, default=str))
+        folder.progress(_event(len(checks), f"{len(checks)} checks: {report.verdict}"))
+        return report
+
+    inputs = [recipe.name, recipe.validation, splits]
+    return folder.remember("validate", DataReport, inputs, work)
+
+
+def _parameters(recipe: Recipe, splits: Splits) -> dict[str, float]:
+    """Return the thresholds by the names that the suites use."""
+    limits = recipe.validation
+    smaller = min(splits.validation.rows, splits.test.rows)
+    return {
+        "min_train_rows": limits.min_train_rows or MIN_TRAIN_ROWS,
+        "max_rejected_fraction": limits.max_rejected_fraction,
+        "max_empty_fraction": limits.max_empty_fraction,
+        "max_duplicate_fraction": limits.max_duplicate_fraction,
+        "max_overlength_fraction": limits.max_overlength_fraction,
+        "max_leaked_rows": math.floor(limits.max_leaked_fraction * smaller),
+        "max_length": splits.max_length,
+    }
+
+
+def _report(splits: Splits, checks: list[DataCheck], page: str) -> DataReport:
+    rows = {name: getattr(splits, name).rows for name in ("train", "validation", "test")}
+    parts = (splits.train, splits.validation, splits.test)
+    return DataReport(
+        verdict=verdict_of(checks, rejected=splits.rows_in - sum(rows.values())),
+        rows_in=splits.rows_in,
+        rows_out=sum(rows.values()),
+        rejected=splits.rejected,
+        splits=rows,
+        checks=tuple(checks),
+        token_percentiles=splits.token_percentiles,
+        loss_token_fraction=sum(p.loss_tokens for p in parts) / sum(p.tokens for p in parts),
+        report_path=page,
+    )
+
+
+def verdict_of(checks: list[DataCheck], *, rejected: int) -> Literal["pass", "warn", "fail"]:
+    """Return fail on a failed critical check; warn on a failed warning or any rejected row."""
+    failed = {check.severity for check in checks if not check.passed}
+    if "critical" in failed:
+        return "fail"
+    return "warn" if "warning" in failed or rejected else "pass"
+
+
+def _event(done: int, text: str) -> dict[str, object]:
+    return {"event": "progress", "stage": "validate", "done": done, "total": done, "text": text}
