@@ -29,7 +29,7 @@ def write_examples(path: Path, train: Path, encoder: Encoder, max_length: int) -
     with train.open(encoding="utf-8") as file:
         for line in islice(file, EXAMPLES):
             row = json.loads(line)
-            encoded = encoder.cut(encoder.encode(row), max_length)
+            encoded = encoder.encode(row).cut(max_length)
             examples.append(
                 {
                     "source": row["source"],

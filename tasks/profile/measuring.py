@@ -119,7 +119,7 @@ class Meter:
     def cut(self, profile: RowProfile, row: Row, max_length: int) -> None:
         """Count again as the row is after truncation; only an end left to learn is nothing."""
         encoded = self.encoder.encode(row)
-        short = self.encoder.cut(encoded, max_length)
+        short = encoded.cut(max_length)
         profile.truncated_tokens = len(encoded.input_ids) - len(short.input_ids)
         profile.loss_tokens = sum(short.loss_mask)
         profile.ends = self._learns_to_end(short)
