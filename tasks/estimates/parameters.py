@@ -1,0 +1,62 @@
+"""Parameters: which linear layers an adapter sits on, and how many numbers are trained.
+
+    A is (r, in), B is (out, r), so a layer of W (out, in) gets r * (in + out) numbers.
+
+Example: Llama-2-7B, q and v, r = 16: 32 layers * 2 * 16 * (4096 + 4096) = 8,388,608.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tasks.contracts import Linear
+from tasks.errors import RecipeError
+from tasks.estimates.architecture import Architecture
+
+__all__ = ["adapted", "lora_parameters", "trainable_parameters"]
+
+
+def adapted(architecture: Architecture, target_modules: str | tuple[str, ...]) -> tuple[Linear, ...]:
+    """Return the linear layers that `target_modules` names; `all-linear` leaves out the head.
+
+    As in PEFT, a text is a regular expression over the layer's whole path, a list holds endings.
+
+    Raises:
+        RecipeError: A name that no layer of this model ends with.
+    """
+    prefix = "transformer.h.0." if architecture.model_type == "gpt2" else "model.layers.0."
+    if target_modules == "all-linear":
+        return architecture.linears
+    if isinstance(target_modules, str):
+        found = [x for x in architecture.linears if re.fullmatch(target_modules, prefix + x.name)]
+        missing = [] if found else [target_modules]
+    else:
+        ends = {n: [x for x in architecture.linears if _ends_with(x, n)] for n in target_modules}
+        missing = [n for n, layers in ends.items() if not layers]
+        found = [x for x in architecture.linears if any(x in layers for layers in ends.values())]
+    if missing:
+        known = ", ".join(x.name.rpartition(".")[2] for x in architecture.linears)
+        raise RecipeError(
+            f"lora.target_modules: {', '.join(missing)}: no such linear layer in "
+            f"{architecture.name}. Its layers: {known}. Or write all-linear."
+        )
+    return tuple(found)
+
+
+def _ends_with(layer: Linear, name: str) -> bool:
+    return layer.name == name or layer.name.endswith(f".{name}")
+
+
+def lora_parameters(layers: tuple[Linear, ...], r: int) -> int:
+    """Return the size of all A and B together."""
+    return sum(r * (x.in_features + x.out_features) * x.count for x in layers)
+
+
+def trainable_parameters(
+    architecture: Architecture, method: str, r: int | None, target_modules: str | tuple[str, ...]
+) -> int:
+    """Return how many numbers the method trains."""
+    if method == "full":
+        return architecture.parameters
+    assert r is not None
+    return lora_parameters(adapted(architecture, target_modules), r)
