@@ -164,7 +164,7 @@ def _llama_like(config: dict[str, Any], name: str, family: dict[str, Any]) -> Ar
     else:
         attention = {"q_proj": (hidden, q), "k_proj": (hidden, kv), "v_proj": (hidden, kv)}
         attention |= {"o_proj": (q, hidden)}
-        mlp = {x: (hidden, middle) for x in ("gate_proj", "up_proj")}
+        mlp = dict.fromkeys(("gate_proj", "up_proj"), (hidden, middle))
         mlp |= {"down_proj": (middle, hidden)}
     shapes = {f"self_attn.{x}": shape for x, shape in attention.items()}
     shapes |= {f"mlp.{x}": shape for x, shape in mlp.items()}

@@ -1,0 +1,171 @@
+"""Plan: one method with every setting resolved, its memory, and its cost.
+
+What the recipe sets, wins; what it leaves open is chosen here: precision by device, learning rate
+by method and size, the largest batch that fits, checkpointing only where it is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from tasks.contracts import CostEstimate, Hyperparameters, MemoryEstimate, Method, Record
+from tasks.estimates.cost import estimate_cost, flops_per_token
+from tasks.estimates.facts import Facts
+from tasks.estimates.memory import Setup, estimate
+from tasks.estimates.parameters import trainable_parameters
+from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
+
+__all__ = ["Plan", "alpha_for", "learning_rate", "make_plan", "precision"]
+
+#: Learning rates at two sizes, (parameters, rate): the lower end measured on this stack (stack.md,
+#: "A small base model": LoRA 4e-3, full 1e-3 at 2M), the upper one the middle of the guide's ranges
+#: (LoRA 1e-4 to 3e-4, full 1e-5 to 5e-5; LoRA 10 x full). Between them: heuristic, log-linear.
+RATES = {"full": ((2e6, 1e-3), (1e9, 2e-5)), "lora": ((2e6, 4e-3), (1e9, 2e-4))}
+
+#: From this rank on the variant is rsLoRA (arXiv 2312.03732), as in the guide.
+RSLORA_FROM = 64
+
+#: Heuristic: below this size bfloat16 on a CPU with AMX gains nothing.
+BF16_ON_CPU_FROM = 1e9
+
+
+class Plan(Record):
+    """A method with every setting resolved."""
+
+    method: Method
+    hyperparameters: Hyperparameters
+    memory: MemoryEstimate
+    cost: CostEstimate
+
+
+def learning_rate(method: Method, parameters: int) -> float:
+    """Return the rate for a method and a model size, log-linear between two known points.
+
+    Example: LoRA at 50M parameters: 4e-3 at 2M and 2e-4 at 1B give 8.5e-4.
+    """
+    (small, at_small), (large, at_large) = RATES["full" if method == "full" else "lora"]
+    share = math.log(parameters / small) / math.log(large / small)
+    share = min(1.0, max(0.0, share))
+    rate = math.exp(math.log(at_small) + share * (math.log(at_large) - math.log(at_small)))
+    return float(f"{rate:.2g}")
+
+
+def alpha_for(r: int, variant: str) -> int:
+    """Return lora_alpha so that the effective scale is 2: 2r, under rsLoRA 2 * sqrt(r)."""
+    return round(2 * math.sqrt(r)) if variant == "rslora" else 2 * r
+
+
+def precision(facts: Facts, method: Method) -> Literal["float32", "bfloat16", "float16"]:
+    """Return the dtype of frozen weights and of the computation.
+
+    float32 on a CPU, except for an adapter on a large model where AMX makes bfloat16 fast;
+    bfloat16 on a card that has it, else float16. For `full` on a card it is the dtype of
+    autocast: weights and optimizer states stay float32 (methods.md 3.4).
+    """
+    if facts.dtype != "auto":
+        return facts.dtype
+    if facts.hardware.kind == "cpu":
+        large = facts.architecture.parameters >= BF16_ON_CPU_FROM
+        return "bfloat16" if facts.hardware.bf16 and large and method != "full" else "float32"
+    return "bfloat16" if facts.hardware.bf16 else "float16"
+
+
+def make_plan(facts: Facts, method: Method, r: int) -> Plan:
+    """Return the plan for a method; `r` is the rank of an adapter.
+
+    Raises:
+        RecipeError: Batch sizes that conflict, or target modules the model does not have.
+    """
+    dtype = precision(facts, method)
+    base = _setup(facts, method, r, dtype)
+    batch, checkpointing, memory = _largest_that_fits(facts, base)
+    training = facts.training
+    accumulation = accumulation_for(training, batch)
+    sequences = math.ceil(facts.train_tokens / facts.length) if facts.packing else facts.rows
+    steps = optimizer_steps(max(1, sequences), batch, accumulation, training)
+    trained = trainable_parameters(facts.architecture, method, r, facts.lora.target_modules)
+    full_pass = optimizer_steps(
+        max(1, sequences),
+        batch,
+        accumulation,
+        training.model_copy(update={"num_train_epochs": 1.0, "max_steps": -1}),
+    )
+    epochs = training.num_train_epochs if training.max_steps < 0 else steps / full_pass
+    tokens = round(facts.train_tokens * epochs)
+    mean = facts.length if facts.packing else facts.train_tokens / max(1, facts.rows)
+    flops = flops_per_token(
+        facts.architecture, method, trained, round(mean), checkpointing=checkpointing
+    )
+    adapter = _adapter_settings(facts, method, r)
+    return Plan(
+        method=method,
+        hyperparameters=Hyperparameters(
+            **adapter,
+            learning_rate=training.learning_rate
+            or learning_rate(method, facts.architecture.parameters),
+            num_train_epochs=training.num_train_epochs,
+            max_steps=training.max_steps,
+            per_device_train_batch_size=batch,
+            gradient_accumulation_steps=accumulation,
+            gradient_checkpointing=checkpointing,
+            dtype=dtype,
+            steps=steps,
+            trainable_parameters=trained,
+            parameters=facts.architecture.parameters,
+        ),
+        memory=memory,
+        cost=estimate_cost(facts, method, flops, steps, tokens),
+    )
+
+
+def _adapter_settings(facts: Facts, method: Method, r: int) -> dict:
+    """Return rank, alpha, variant, scale and targets; all None for full."""
+    names = ("r", "lora_alpha", "variant", "effective_scale", "target_modules")
+    if method == "full":
+        return dict.fromkeys(names)
+    variant = facts.lora.variant or ("rslora" if r >= RSLORA_FROM else "lora")
+    alpha = facts.lora.lora_alpha or alpha_for(r, variant)
+    scale = alpha / (math.sqrt(r) if variant == "rslora" else r)
+    return dict(zip(names, (r, alpha, variant, scale, facts.lora.target_modules), strict=True))
+
+
+def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
+    return Setup(
+        architecture=facts.architecture,
+        method=method,
+        r=None if method == "full" else r,
+        target_modules=facts.lora.target_modules,
+        length=facts.length,
+        fused_loss=facts.fused_loss,
+        optim=facts.training.optim,
+        base_bytes=4 if dtype == "float32" else 2,
+        double_quant=facts.quantization.bnb_4bit_use_double_quant,
+        devices=facts.hardware.count,
+        on_cpu=facts.hardware.kind == "cpu",
+    )
+
+
+def _largest_that_fits(facts: Facts, base: Setup) -> tuple[int, bool, MemoryEstimate]:
+    """Return batch, checkpointing and memory: unchecked if any batch fits, else checkpointed."""
+    training, on_cpu = facts.training, facts.hardware.kind == "cpu"
+    available = facts.hardware.usable_bytes // (training.num_processes if on_cpu else 1)
+    ways = (False, True)
+    if training.gradient_checkpointing is not None:
+        ways = (training.gradient_checkpointing,)
+    elif base.method == "qlora" and not on_cpu:
+        ways = (True,)  # bitsandbytes keeps 3 to 4 MB a token more without (methods.md 4.2)
+    tried = None
+    for checkpointing in ways:
+        for batch in candidates(training):
+            update = {
+                "batch": batch,
+                "checkpointing": checkpointing,
+                "accumulates": accumulation_for(training, batch) > 1,
+            }
+            memory = estimate(base.model_copy(update=update), available)
+            tried = (batch, checkpointing, memory)
+            if memory.fits:
+                return tried
+    assert tried is not None
+    return tried
