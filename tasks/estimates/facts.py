@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks.contracts import Method, Record
+from tasks.contracts import Method, Record, Splits
 from tasks.estimates.architecture import Architecture
-from tasks.estimates.hardware import Hardware
+from tasks.estimates.hardware import Hardware, hardware_for
 from tasks.recipe import (
     BudgetSection,
     LoraSection,
     QuantizationSection,
+    Recipe,
     RequirementsSection,
     TrainingSection,
 )
 
-__all__ = ["Facts"]
+__all__ = ["Facts", "facts_for"]
 
 
 class Facts(Record):
@@ -43,3 +44,29 @@ class Facts(Record):
     requirements: RequirementsSection = RequirementsSection()  # ty: ignore[missing-argument]
     budget: BudgetSection = BudgetSection()  # ty: ignore[missing-argument]
     rules: Literal["evidence", "guide"] = "evidence"
+
+
+def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Facts:
+    """Return the facts of a run whose data are prepared.
+
+    Raises:
+        RecipeError: `budget.gpu` is no known card.
+    """
+    rows, least = splits.train.rows, recipe.validation.min_train_rows
+    return Facts(
+        architecture=architecture,
+        hardware=hardware_for(recipe.budget),
+        rows=rows,
+        train_tokens=splits.train.tokens,
+        loss_tokens=splits.train.loss_tokens,
+        length=splits.max_length,
+        packing=recipe.dataset.packing,
+        insists=recipe.validation.allow_few_rows or (least is not None and rows >= least),
+        dtype=recipe.model.dtype,
+        method=recipe.method,
+        lora=recipe.lora,
+        quantization=recipe.quantization,
+        training=recipe.training,
+        requirements=recipe.requirements,
+        budget=recipe.budget,
+    )

@@ -16,7 +16,9 @@ from tasks.estimates.architecture import Architecture
 __all__ = ["adapted", "lora_parameters", "trainable_parameters"]
 
 
-def adapted(architecture: Architecture, target_modules: str | tuple[str, ...]) -> tuple[Linear, ...]:
+def adapted(
+    architecture: Architecture, target_modules: str | tuple[str, ...]
+) -> tuple[Linear, ...]:
     """Return the linear layers that `target_modules` names; `all-linear` leaves out the head.
 
     As in PEFT, a text is a regular expression over the layer's whole path, a list holds endings.

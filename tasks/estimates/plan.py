@@ -16,7 +16,7 @@ from tasks.estimates.memory import Setup, estimate
 from tasks.estimates.parameters import trainable_parameters
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
 
-__all__ = ["Plan", "alpha_for", "learning_rate", "make_plan", "precision"]
+__all__ = ["Plan", "alpha_for", "learning_rate", "make_plan", "precision", "pure_half_memory"]
 
 #: Learning rates at two sizes, (parameters, rate): the lower end measured on this stack (stack.md,
 #: "A small base model": LoRA 4e-3, full 1e-3 at 2M), the upper one the middle of the guide's ranges
@@ -117,6 +117,15 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
         memory=memory,
         cost=estimate_cost(facts, method, flops, steps, tokens),
     )
+
+
+def pure_half_memory(facts: Facts) -> MemoryEstimate:
+    """Return the memory of full fine-tuning with 16-bit states, the last resort.
+
+    Updates below 2**-9 of a weight are rounded away, at rate 1e-5 most of them (methods.md 3.4).
+    """
+    half = _setup(facts, "full", 1, "bfloat16").model_copy(update={"pure_half": True})
+    return _largest_that_fits(facts, half)[2]
 
 
 def _adapter_settings(facts: Facts, method: Method, r: int) -> dict:

@@ -1,0 +1,124 @@
+"""Rules: the guide's rules as data, and which of them speak for given facts.
+
+The data and its small language are in `tasks/assets/rules.yaml`; what follows from the rules that
+speak is decided in `tasks/decision.py`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal
+
+from tasks.contracts import Record
+from tasks.estimates.architecture import read_asset
+from tasks.estimates.facts import Facts
+
+__all__ = ["RankEffect", "Rule", "answers", "holds", "rules_version", "speaking", "table"]
+
+ADAPTERS = ("lora", "qlora")
+
+
+class RankEffect(Record):
+    """What a rule does to the rank."""
+
+    exactly: int | None = None
+    at_least: int | None = None
+    at_most: int | None = None
+
+
+class Rule(Record):
+    """One rule; see the head of `rules.yaml` for the meaning of each field."""
+
+    id: str
+    question: str
+    when: dict[str, Any]
+    methods: tuple[str, ...]
+    label: str
+    condition: str
+    argues_for: str
+    source: str
+    reason: str
+    wants: Literal["full"] | None = None
+    forbids: Literal["full"] | None = None
+    unless: dict[str, Any] | None = None
+    yields_to: str | None = None
+    rank: RankEffect = RankEffect()
+    lift: str | None = None
+    profile: Literal["evidence", "guide"] | None = None
+
+    def argues(self, method: str) -> bool:
+        """Whether the rule argues for a method."""
+        return method in self.methods or ("adapters" in self.methods and method in ADAPTERS)
+
+    def forbids_full(self, known: dict[str, Any]) -> bool:
+        """Whether the rule really forbids full: it does, and its exception does not hold."""
+        return self.forbids == "full" and not (self.unless and holds(self.unless, known))
+
+
+def table(name: str) -> Any:  # noqa: ANN401 - plain data
+    """Return one of the plain tables of the rules file."""
+    return read_asset("rules.yaml")[name]
+
+
+def rules_version(profile: str) -> str:
+    """Return the profile and the version of the rules, for the record."""
+    return f"{profile}, version {table('version')}"
+
+
+@cache
+def _rules(profile: str) -> tuple[Rule, ...]:
+    every = (Rule.model_validate(entry) for entry in table("rules"))
+    return tuple(rule for rule in every if rule.profile in (None, profile))
+
+
+def answers(facts: Facts) -> dict[str, Any]:
+    """Return what the user and the machine answer, in the words of the rules file."""
+    asked, hardware = facts.requirements, facts.hardware
+    known: dict[str, Any] = {
+        **asked.model_dump(include={"tasks", "deployment", "continual", "critical"}),
+        **asked.model_dump(include={"domain_shift", "rapid", "complexity"}),
+        "accuracy": asked.accuracy,
+        "budget_usd": facts.budget.max_usd,
+        "rows": facts.rows,
+        "insists": facts.insists,
+        "parameters": facts.architecture.parameters,
+        "gpu_kind": hardware.kind,
+        "gpu_count": hardware.count,
+        "gpu_gib": None if hardware.kind == "cpu" else hardware.usable_gib,
+    }
+    return known
+
+
+def speaking(profile: str, known: dict[str, Any]) -> tuple[Rule, ...]:
+    """Return the rules of a profile whose conditions hold, in their order."""
+    return tuple(rule for rule in _rules(profile) if holds(rule.when, known))
+
+
+def holds(condition: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Return whether all parts of a condition hold.
+
+    Example: {"tasks": {"above": 3}} holds for {"tasks": 4}; a fact that is None fits nothing.
+    """
+    for name, wanted in condition.items():
+        if name == "any":
+            if not any(holds(part, known) for part in wanted):
+                return False
+        elif not _fits(known.get(name), wanted):
+            return False
+    return True
+
+
+def _fits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - numbers, texts and booleans
+    if value is None:
+        return False
+    if isinstance(wanted, list):
+        return value in wanted
+    if not isinstance(wanted, dict):
+        return value == wanted
+    compare = {
+        "below": lambda limit: value < limit,
+        "at_most": lambda limit: value <= limit,
+        "above": lambda limit: value > limit,
+        "at_least": lambda limit: value >= limit,
+    }
+    return all(compare[word](limit) for word, limit in wanted.items())

@@ -1,0 +1,315 @@
+"""Decision: the worked cases, the thresholds, and properties that hold for all facts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.contracts import Recommendation
+from tasks.decision import Facts, decide
+from tasks.estimates.architecture import architecture
+from tasks.estimates.hardware import card, this_cpu
+from tasks.estimates.memory import GIB, Setup, estimate
+from tasks.recipe import BudgetSection, LoraSection, RequirementsSection, TrainingSection
+
+CASES = [
+    [cell.strip() for cell in line.strip("|\n ").split("|")]
+    for line in (Path(__file__).parent / "worked_cases.md").read_text(encoding="utf-8").splitlines()
+    if re.match(r"\| [MUCFD]\d", line)
+]
+COMPLEXITY = {"simple": "simple", "complex": "complex", "very complex": "very_complex"}
+WORDS = {
+    "critical": {"critical": True},
+    "rapid": {"rapid": "updates"},
+    "A/B": {"rapid": "ab_testing"},
+    "edge": {"deployment": "edge"},
+    "very different": {"domain_shift": "very_different"},
+    "continual: sequential": {"continual": "sequential"},
+    "continual: forgetting": {"continual": "forgetting"},
+    "near full": {"complexity": "near_full"},
+    **{word: {"complexity": name} for word, name in COMPLEXITY.items()},
+}
+#: What a case calls the rules, and what the rules call themselves.
+LABELS = {
+    "Q1 $1,000-10,000": "Q1.middle",
+    "Q1 < $1,000": "Q1.low",
+    "Q3 2-5 tasks": "Q3.few",
+    "Q3 > 5 tasks": "Q3.many",
+    "R2 > 3 tasks": "R2.tasks",
+    "D2 rows < 10,000": "D2",
+    "M1 memory": "M1",
+    "Q5 edge": "Q5.edge",
+    "Q5 rapid": "Q5.updates",
+    "Q6 forgetting": "Q6.forgetting",
+    "A/B": "Q5.ab",
+    "Q4": "Q4.above",
+    "critical": "critical",
+    "R1": "R1",
+    "D1": "D1",
+    "default": "default",
+}
+
+
+def facts_of(text: str, **changes: object) -> Facts:
+    """Read `llama3.1-8b, 8 x a100-80; $900; 99 %; 50,000 rows`."""
+    machine, *parts = re.split(r"; ", text)
+    model, _, gpu = machine.partition(", ")
+    count, _, name = gpu.rpartition(" x ")
+    asked: dict[str, object] = {}
+    rows, length, money = 10_000, 1024, None
+    for part in parts:
+        number = re.match(r"\$?([\d,.]+)", part)
+        value = float(number[1].replace(",", "")) if number else 0.0
+        if part in WORDS:
+            asked |= WORDS[part]
+        elif part.startswith("$"):
+            money = value
+        elif part.endswith("%"):
+            asked["accuracy"] = value / 100
+        elif part.endswith("tasks"):
+            asked["tasks"] = int(value)
+        elif part.endswith("rows"):
+            rows = int(value)
+        elif part.endswith("tokens"):
+            length = int(value)
+        else:
+            raise AssertionError(part)
+    training = TrainingSection(per_device_train_batch_size=1, gradient_checkpointing=True)
+    facts = Facts(
+        architecture=architecture(model),
+        hardware=card(name, int(count or 1)),
+        rows=rows,
+        train_tokens=rows * length,
+        length=length,
+        training=training,
+        requirements=RequirementsSection.model_validate(asked),
+        budget=BudgetSection(max_usd=money),
+    )
+    return facts.model_copy(update=changes)
+
+
+def decided(recommendation: Recommendation) -> set[str]:
+    return {reason.rule for reason in recommendation.reasons if reason.outcome == "decided"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].split()[0])
+def test_a_worked_case_is_decided_as_expected(case: list[str]) -> None:
+    _, text, expected, because, _ = case
+    found = decide(facts_of(text))
+    method = {"full": "full", "LoRA": "lora", "QLoRA": "qlora", "nothing": "nothing_fits"}
+    assert found.method == method.get(expected.split()[0], "prompting")
+    settings_found = found.hyperparameters
+    rank = re.search(r"r (\d+)", expected)
+    if rank:
+        assert settings_found is not None
+        assert settings_found.r == int(rank[1])
+        assert settings_found.variant == ("rslora" if "rsLoRA" in expected else "lora")
+        adapters = re.search(r"(\d+) adapters", expected)
+        assert found.adapters == (int(adapters[1]) if adapters else 1)
+        assert settings_found.effective_scale == pytest.approx(2, rel=0.02)
+    assert (found.conflict is not None) == ("**conflict**" in because or "fits" in expected)
+    names = [part.strip() for part in re.split(r", (?!0)|; ", because) if "conflict" not in part]
+    names = [name for name in re.split(r", (?!\d)", ", ".join(names)) if name != "M0"]
+    assert {LABELS[name] for name in names} <= decided(found)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "/" in c[4]], ids=lambda c: c[0].split()[0])
+def test_the_closed_form_gives_the_worked_memory(case: list[str]) -> None:
+    """The table has bfloat16 adapters over NF4, and an optimizer that loops over tensors."""
+    facts = facts_of(case[1])
+    rank = re.search(r"r (\d+)", case[2])
+    runner_up = decide(facts).runner_up
+    r = int(rank[1]) if rank else runner_up.r if runner_up else 16
+    for method, wanted in zip(("full", "lora", "qlora"), case[4].split(" / "), strict=True):
+        setup = Setup(
+            architecture=facts.architecture,
+            method=method,
+            r=r,
+            length=facts.length,
+            adapter_bytes=2 if method == "qlora" else 4,
+            optim="adamw_torch",
+            devices=facts.hardware.count,
+        )
+        figure = estimate(setup, None).high_bytes / GIB
+        assert figure == pytest.approx(float(wanted), rel=0.02, abs=0.06)
+
+
+def test_every_case_of_the_table_is_tested() -> None:
+    assert len(CASES) == 57
+
+
+def test_a_budget_below_the_computed_cost_forbids_full() -> None:
+    text = "llama3.1-8b, 8 x a100-80; 99 %; critical; 50,000 rows"
+    free = decide(facts_of(text))
+    assert free.method == "full"
+    assert free.cost is not None
+    upper = free.cost.high_usd
+    assert upper is not None
+    factor = 2000 / upper  # lift the price so that the middle band holds the threshold
+    facts = facts_of(text)
+    price = tuple(x * factor for x in facts.hardware.usd_per_hour)
+    facts = facts.model_copy(
+        update={"hardware": facts.hardware.model_copy(update={"usd_per_hour": price})}
+    )
+    for share, method in ((0.9, "lora"), (1.1, "full")):
+        budget = BudgetSection(max_usd=2000 * share)
+        found = decide(facts.model_copy(update={"budget": budget}))
+        assert found.method == method
+        assert ("COST" in decided(found)) == (share < 1)
+        assert (found.conflict is not None) == (share < 1)
+
+
+def test_a_time_limit_below_the_computed_time_forbids_full() -> None:
+    text = "llama3.1-8b, 8 x a100-80; 99 %; critical; 50,000 rows"
+    facts = facts_of(text, budget=BudgetSection(max_hours=6.5))
+    assert decided(decide(facts)) >= {"TIME"}
+
+
+def test_a_budget_below_every_cost_fits_nothing() -> None:
+    found = decide(facts_of("llama3.1-8b, rtx-4090; $1"))
+    assert found.method == "nothing_fits"
+    assert "budget.max_usd ($1.00)" in str(found.conflict)
+
+
+@pytest.mark.parametrize(
+    ("profile", "method", "rank"), [("evidence", "lora", 64), ("guide", "full", None)]
+)
+def test_the_profiles_differ_on_forgetting(profile: str, method: str, rank: int | None) -> None:
+    text = "llama3.1-8b, 8 x a100-80; $50,000; continual: forgetting; 100,000 rows"
+    found = decide(facts_of(text, rules=profile))
+    assert found.method == method
+    assert found.hyperparameters is not None
+    assert found.hyperparameters.r == rank
+    assert found.rules.startswith(profile)
+    assert any("forgetting" in warning for warning in found.warnings)
+
+
+def test_c19_has_lora_r_64_as_runner_up() -> None:
+    text = next(case[1] for case in CASES if case[0].startswith("C19"))
+    runner_up = decide(facts_of(text)).runner_up
+    assert runner_up is not None
+    assert (runner_up.method, runner_up.r) == ("lora", 64)
+
+
+def test_nothing_fits_says_what_is_needed_what_is_there_and_what_would_fit() -> None:
+    said = str(decide(facts_of("llama3.1-70b, rtx-4090", method="full")).conflict)
+    assert "needs 10" in said
+    assert "weights" in said
+    assert "23.5 GiB usable" in said
+    assert "No method fits at any length" in said
+    near = str(decide(facts_of("llama2-7b, l4", method="full")).conflict)
+    assert "Nearest that fits: method: lora" in near
+
+
+def test_a_method_fixed_in_the_recipe_wins_and_says_what_the_rules_would_do() -> None:
+    found = decide(facts_of("llama3.2-1b, rtx-4090; 20 tasks", method="full"))
+    assert found.method == "full"
+    assert found.asked_for == "full"
+    assert any("the rules would choose LoRA" in warning for warning in found.warnings)
+    assert {r.overruled_by for r in found.reasons if r.rule == "Q3.many"} == {
+        "method: full in the recipe"
+    }
+
+
+def test_settings_of_the_recipe_win() -> None:
+    lora = LoraSection(r=12, lora_alpha=7, variant="lora", target_modules=("q_proj", "v_proj"))
+    training = TrainingSection(learning_rate=3e-4, per_device_train_batch_size=2)
+    found = decide(facts_of("llama3.1-8b, h200; 96 %", lora=lora, training=training))
+    chosen = found.hyperparameters
+    assert chosen is not None
+    assert (chosen.r, chosen.lora_alpha, chosen.variant) == (12, 7, "lora")
+    assert chosen.learning_rate == 3e-4
+    assert chosen.per_device_train_batch_size * chosen.gradient_accumulation_steps == 16
+    assert chosen.trainable_parameters == 12 * 32 * (4096 + 4096 + 4096 + 1024)
+    assert any(r.overruled_by == "lora.r in the recipe" for r in found.reasons)
+
+
+def test_insisting_on_few_rows_trains_with_a_warning() -> None:
+    assert decide(facts_of("llama3.1-8b, h200; 300 rows")).method == "prompting"
+    found = decide(facts_of("llama3.1-8b, h200; 300 rows", insists=True))
+    assert found.method == "lora"
+    assert any("300 usable rows" in warning for warning in found.warnings)
+
+
+models = st.sampled_from(["llama3.2-1b", "llama3.1-8b", "llama3.1-70b", "qwen2.5-0.5b"])
+machines = st.one_of(
+    st.builds(card, st.sampled_from(["t4", "4090", "a100", "h200"]), st.sampled_from([1, 2, 8])),
+    st.builds(this_cpu),
+)
+requirements = st.builds(
+    RequirementsSection,
+    accuracy=st.none() | st.sampled_from([0.9, 0.95, 0.96, 0.98, 0.981, 0.99, 1.0]),
+    tasks=st.integers(1, 8),
+    deployment=st.sampled_from(["cloud", "edge"]),
+    continual=st.sampled_from(["none", "sequential", "forgetting"]),
+    complexity=st.sampled_from(["simple", "medium", "complex", "very_complex", "near_full"]),
+    critical=st.booleans(),
+    domain_shift=st.sampled_from(["none", "some", "very_different"]),
+    rapid=st.sampled_from(["no", "updates", "ab_testing"]),
+)
+budgets = st.builds(
+    BudgetSection,
+    max_usd=st.none() | st.sampled_from([1, 999, 1000, 4999, 5000, 10_000, 10_001, 50_000]),
+    max_hours=st.none() | st.sampled_from([0.1, 10, 1000]),
+)
+every_facts = st.builds(
+    lambda model, hardware, rows, length, **rest: Facts(
+        architecture=architecture(model),
+        hardware=hardware,
+        rows=rows,
+        train_tokens=rows * length,
+        length=length,
+        **rest,
+    ),
+    model=models,
+    hardware=machines,
+    rows=st.sampled_from([1, 499, 500, 999, 9_999, 10_000, 200_000]),
+    length=st.sampled_from([64, 1024, 8192]),
+    requirements=requirements,
+    budget=budgets,
+    method=st.sampled_from(["auto", "auto", "full", "lora", "qlora"]),
+    rules=st.sampled_from(["evidence", "guide"]),
+    insists=st.booleans(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(every_facts)
+def test_every_facts_get_a_decision_with_a_reason_for_each_question(facts: Facts) -> None:
+    found = decide(facts)
+    questions = {reason.question for reason in found.reasons}
+    assert len([q for q in questions if q.startswith(("What may", "Which", "How many"))]) == 3
+    assert {"How accurate must it be?", "Where and how does it run?", "Does it keep learning?"} <= (
+        questions
+    )
+    assert any(reason.outcome == "decided" for reason in found.reasons)
+    for reason in found.reasons:
+        assert (reason.outcome == "overruled") == (reason.overruled_by is not None)
+    if found.method in ("full", "lora", "qlora"):
+        assert found.hyperparameters is not None
+        assert found.memory is not None
+        assert found.memory.fits
+        assert found.would_change
+    if found.method == "nothing_fits":
+        assert found.conflict
+
+
+@settings(max_examples=200, deadline=None)
+@given(every_facts)
+def test_full_that_is_wanted_but_not_chosen_is_never_silent(facts: Facts) -> None:
+    found = decide(facts)
+    wanted = [r for r in found.reasons if r.argues_for.startswith("full (")]
+    if facts.method == "auto" and wanted and found.method in ("lora", "qlora"):
+        assert found.conflict is not None
+        assert "forbidden" in found.conflict
+
+
+@settings(max_examples=200, deadline=None)
+@given(every_facts)
+def test_a_record_survives_its_json(facts: Facts) -> None:
+    found = decide(facts)
+    assert Recommendation.model_validate_json(found.model_dump_json()) == found
