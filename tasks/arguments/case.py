@@ -114,25 +114,25 @@ def build_case(facts: Facts) -> Case:
 
 def _rank(facts: Facts, spoken: tuple[Rule, ...], *, conflict: bool) -> Rank:
     """Return the rank: complexity, raised by accuracy, continual and conflict; A/B; edge; recipe."""
-    complexity = facts.requirements.complexity
-    rank = by_complexity = table("ranks")[complexity]
+    by_complexity: int = table("ranks")[facts.requirements.complexity]
     notes = []
-    raised = max([rank, *(rule.rank.at_least or 0 for rule in spoken)])
+    rank = max([by_complexity, *(rule.rank.at_least or 0 for rule in spoken)])
     if conflict:
-        raised = max(raised, table("raised_rank"))
-    rank = raised
+        rank = max(rank, table("raised_rank"))
     accurate = any(rule.rank.at_least for rule in spoken if rule.question == "Q4")
-    for rule in (rule for rule in spoken if rule.rank.exactly):
+    for label, wanted in [(x.label, x.rank.exactly) for x in spoken if x.rank.exactly]:
+        assert wanted is not None
         if accurate or conflict:
-            notes.append(f"{rule.label} argues for r {rule.rank.exactly}, but r {rank} is needed.")
-        else:
-            if rank > rule.rank.exactly:
-                notes.append(f"{rule.label} sets r {rule.rank.exactly}; without it r {rank}.")
-            rank = rule.rank.exactly
-    for rule in (rule for rule in spoken if rule.rank.at_most):
-        if rank > rule.rank.at_most:
-            notes.append(f"{rule.label} caps the rank at {rule.rank.at_most}; without it r {rank}.")
-            rank = rule.rank.at_most
+            notes.append(f"{label} argues for r {wanted}, but r {rank} is needed.")
+            continue
+        if rank > wanted:
+            notes.append(f"{label} sets r {wanted}; without it r {rank}.")
+        rank = wanted
+    for label, most in [(x.label, x.rank.at_most) for x in spoken if x.rank.at_most]:
+        assert most is not None
+        if rank > most:
+            notes.append(f"{label} caps the rank at {most}; without it r {rank}.")
+            rank = most
     return Rank(
         used=facts.lora.r or rank,
         by_rules=rank,

@@ -8,6 +8,7 @@ from tasks.reports.recommendation_markdown import NAMES
 
 __all__ = ["NAMES", "dollars", "duration", "gib", "needs", "percent", "price"]
 
+
 def percent(fraction: float | None) -> str:
     """Return 0.98 as `98 %`."""
     return "not stated" if fraction is None else f"{100 * fraction:g} %"

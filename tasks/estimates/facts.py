@@ -40,9 +40,9 @@ class Facts(Record):
     method: Method | Literal["auto"] = "auto"
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
-    training: TrainingSection = TrainingSection()  # ty: ignore[missing-argument]
-    requirements: RequirementsSection = RequirementsSection()  # ty: ignore[missing-argument]
-    budget: BudgetSection = BudgetSection()  # ty: ignore[missing-argument]
+    training: TrainingSection = TrainingSection()
+    requirements: RequirementsSection = RequirementsSection()
+    budget: BudgetSection = BudgetSection()
     rules: Literal["evidence", "guide"] = "evidence"
 
 

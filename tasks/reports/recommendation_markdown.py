@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.contracts import CostEstimate, MemoryEstimate, Recommendation
 
 __all__ = ["NAMES", "recommendation_markdown"]
@@ -140,6 +142,6 @@ def _list(title: str, sentences: tuple[str, ...]) -> list[str]:
     return [f"## {title}", "", *(f"- {x}" for x in sentences), ""] if sentences else []
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     lines = [head, tuple("---" for _ in head), *rows]
     return [*("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines), ""]

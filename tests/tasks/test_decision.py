@@ -277,7 +277,7 @@ every_facts = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(every_facts)
 def test_every_facts_get_a_decision_with_a_reason_for_each_question(facts: Facts) -> None:
     found = decide(facts)
@@ -298,7 +298,7 @@ def test_every_facts_get_a_decision_with_a_reason_for_each_question(facts: Facts
         assert found.conflict
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(every_facts)
 def test_full_that_is_wanted_but_not_chosen_is_never_silent(facts: Facts) -> None:
     found = decide(facts)
@@ -308,7 +308,7 @@ def test_full_that_is_wanted_but_not_chosen_is_never_silent(facts: Facts) -> Non
         assert "forbidden" in found.conflict
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(every_facts)
 def test_a_record_survives_its_json(facts: Facts) -> None:
     found = decide(facts)
