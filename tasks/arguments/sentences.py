@@ -93,20 +93,15 @@ def _nearest(case: Case) -> str | None:
 
 
 def _smallest(case: Case, method: Method) -> str:
-    """Return the cheapest cards of the catalogue that a method fits, with the cost there."""
-    found = []
-    for name in cards():
-        for count in COUNTS:
-            hardware = card(name, count)
-            facts = case.facts.model_copy(update={"hardware": hardware})
-            plan = make_plan(facts, method, case.rank.used)
-            if plan.memory.fits and hardware.usd_per_hour:
-                found.append((hardware.usd_per_hour[1] * count, hardware.title, plan))
-                break
-    if not found:
-        return "no 1 to 8 cards of the catalogue"
-    _, title, plan = min(found, key=lambda x: x[0])
-    return f"{title} ({price(plan.cost)})"
+    """Return the cards of the catalogue, cheapest by the hour, that a method fits, and its cost."""
+    offers = [card(name, count) for name in cards() for count in COUNTS]
+    priced = [(x.usd_per_hour[1] * x.count, x) for x in offers if x.usd_per_hour]
+    for _, hardware in sorted(priced, key=lambda offer: offer[0]):
+        facts = case.facts.model_copy(update={"hardware": hardware})
+        plan = make_plan(facts, method, case.rank.used)
+        if plan.memory.fits:
+            return f"{hardware.title} ({price(plan.cost)})"
+    return "no 1 to 8 cards of the catalogue"
 
 
 def _lift(case: Case, rule_id: str) -> str:

@@ -89,13 +89,15 @@ def catalogue() -> tuple[str, ...]:
 
 
 def architecture(name: str) -> Architecture:
-    """Return a model of the catalogue.
+    """Return a model of the catalogue, by its name there or its Hub id.
 
     Raises:
         ModelError: No such name; the message has the nearest ones.
     """
     models = read_asset("models.yaml")["models"]
+    sources = {entry["source"].lower(): key for key, entry in models.items()}
     key = name.lower().strip()
+    key = sources.get(key, key)
     if key not in models:
         near = difflib.get_close_matches(key, models, 1)
         raise ModelError(
@@ -134,8 +136,8 @@ def from_config(config: dict[str, Any], name: str) -> Architecture:
         known = ", ".join(sorted([*families, "gpt2"]))
         raise ModelError(
             f"{name}: config.json: model_type = {kind!r} is not a decoder whose memory can be "
-            f"estimated here. Known: {known}. Choose one of those, or set `method`, `lora.r` and "
-            "`training` yourself in a fork that adds the type to tasks/assets/models.yaml."
+            f"estimated here. Known: {known}. Choose a model of one of those, or add its type to "
+            "tasks/assets/models.yaml."
         )
     return _llama_like(config, name, families[kind])
 

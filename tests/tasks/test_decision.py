@@ -151,6 +151,7 @@ def test_a_budget_below_the_computed_cost_forbids_full() -> None:
     assert upper is not None
     factor = 2000 / upper  # lift the price so that the middle band holds the threshold
     facts = facts_of(text)
+    assert facts.hardware.usd_per_hour is not None
     price = tuple(x * factor for x in facts.hardware.usd_per_hour)
     facts = facts.model_copy(
         update={"hardware": facts.hardware.model_copy(update={"usd_per_hour": price})}
