@@ -111,6 +111,7 @@ def run_child(
             child.wait()
         finally:
             stop(child)
+            child.stdout.close()
     if failure is not None:
         raise failure
     if child.returncode:
