@@ -1,0 +1,1 @@
+"""The child process that scores base and tuned model on the test rows."""
