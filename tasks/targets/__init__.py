@@ -1,0 +1,1 @@
+"""Places a model is published to."""
