@@ -103,7 +103,7 @@ def _score_side(
 ) -> Side:
     name, rows, encoded = work
     step = _Progress(name, len(rows), answers=spec.row_type != "text")
-    tokens = score_rows(model, encoded, model.config.vocab_size, step)
+    tokens = score_rows(model, encoded, len(encoder.tokenizer), step)
     side: Side = {
         "nats": [score.nats for score in tokens],
         "right_tokens": [score.right for score in tokens],

@@ -109,17 +109,15 @@ def _sweep(hidden: Path) -> None:
             os.close(handle)
 
 
-def place(
-    registry: Path, name: str, built: Path, finish: Callable[[Path, Path, int], None]
-) -> Placed:
+def place(registry: Path, name: str, built: Path, finish: Callable[[Path, int], None]) -> Placed:
     """Make what was built the next version and `latest`, or return the version it already is.
 
     Args:
         registry: The registry's folder.
         name: The release's name.
         built: The folder from `staging`, content complete.
-        finish: Writes release.json (with `sha256`) and the card; gets the folder, where it will
-            lie, and the version.
+        finish: Writes release.json (with `sha256`) and the card into the folder it gets, with
+            the version it gets.
     """
     _check_name(name)
     sha256, shelf = content_sha256(built), registry / name
@@ -133,7 +131,7 @@ def place(
                 return Placed(path=path, version=version, replaced=replaced, existed=True)
         version = max(versions, default=0) + 1
         final = shelf / f"v{version}"
-        finish(built, final, version)
+        finish(built, version)
         built.chmod(0o755)
         _sync_tree(built)
         shelf.mkdir(exist_ok=True)

@@ -22,8 +22,8 @@ from tasks.targets.folder import (
 )
 
 
-def finish(folder: Path, final: Path, version: int) -> None:
-    about = {"sha256": content_sha256(folder), "version": version, "path": str(final)}
+def finish(folder: Path, version: int) -> None:
+    about = {"sha256": content_sha256(folder), "version": version}
     (folder / "release.json").write_text(json.dumps(about))
     (folder / "README.md").write_text(f"# v{version}\n")
 

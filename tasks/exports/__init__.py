@@ -1,0 +1,1 @@
+"""Forms of a published model: an adapter, a merged or whole model, and their card."""

@@ -1,0 +1,201 @@
+"""The model card: what a release is, how to load it, and the evidence for it.
+
+Markdown with the Hub's YAML front matter. Every number comes from a record; every word that comes
+from outside (names, reasons) is escaped. The code block runs as it stands, with torch, transformers
+and peft alone.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import yaml
+
+from tasks.contracts import CostEstimate, MemoryEstimate
+from tasks.exports.lineage import Lineage
+from tasks.exports.loading_code import loading_code
+from tasks.reports.scorecard_markdown import scorecard_markdown
+
+__all__ = ["escaped", "model_card"]
+
+METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+KINDS = {
+    "adapter": "a LoRA adapter; it needs its base model",
+    "merged": "a whole model, the adapter merged into its base",
+    "model": "a whole model, fully fine-tuned",
+}
+
+
+def model_card(line: Lineage) -> str:
+    """Return the card of a release about to be placed."""
+    sections = (
+        _introduction(line),
+        f"## How to load it\n\n```python\n{loading_code(line)}```\n",
+        f"## Evaluation\n\n{scorecard_markdown(line.evidence.scorecard)}",
+        _data(line),
+        _method(line),
+        _resources(line),
+        _limitations(line),
+        _checks(line),
+    )
+    return front_matter(line) + "\n" + "\n".join(sections)
+
+
+def front_matter(line: Lineage) -> str:
+    """Return the YAML block the Hub reads."""
+    adapter = line.kind == "adapter"
+    fields: dict[str, Any] = {
+        "base_model": line.base.name,
+        "base_model_relation": "adapter" if adapter else "finetune",
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": sorted({line.evidence.checkpoint.method, line.kind, "finetune-workflow"}),
+        "metrics": [row.name for row in line.evidence.scorecard.metrics],
+    }
+    if line.recipe.publish.license is not None:
+        fields["license"] = line.recipe.publish.license
+    return f"---\n{yaml.safe_dump(fields, sort_keys=True, allow_unicode=True)}---\n"
+
+
+def escaped(text: str) -> str:
+    """Return text that neither Markdown nor HTML reads as markup, on one line."""
+    flat = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", flat)
+
+
+def _introduction(line: Lineage) -> str:
+    evidence = line.evidence
+    method = METHODS[evidence.checkpoint.method]
+    revision = f" at revision {line.base.revision}" if line.base.revision else ""
+    license_line = ""
+    if line.recipe.publish.license is None:
+        license_line = "\nNo licence was stated; the base model's terms and the data's apply.\n"
+    return (
+        f"# {escaped(line.name)} v{line.version}\n\n"
+        f"{method} of {escaped(line.base.name)}{revision} on {evidence.splits.train.rows:,} rows. "
+        f"This is {KINDS[line.kind]}, in {evidence.checkpoint.dtype}.\n{license_line}"
+    )
+
+
+def _data(line: Lineage) -> str:
+    report, splits = line.evidence.report, line.evidence.splits
+    rejected = [f"| rejected: {escaped(k)} | {n:,} |" for k, n in report.rejected.items()]
+    sources = [
+        f"- {escaped(source.path.rsplit('/', 1)[-1])}: {source.rows:,} rows, SHA-256 "
+        f"`{source.sha256}`"
+        for source in splits.sources
+    ]
+    lines = [
+        "## Data",
+        "",
+        "| rows | |",
+        "|---|---|",
+        f"| in | {report.rows_in:,} |",
+        *rejected,
+        f"| out | {report.rows_out:,} |",
+        (
+            f"| train / validation / test | {splits.train.rows:,} / {splits.validation.rows:,} / "
+            f"{splits.test.rows:,} |"
+        ),
+        "",
+        *sources,
+        "",
+        (
+            f"The data gate said **{report.verdict}**. Rows are of the form {escaped(splits.format)}; "
+            f"at most {splits.max_length:,} tokens each."
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _method(line: Lineage) -> str:
+    choice = line.evidence.recommendation
+    settings = {} if choice.hyperparameters is None else choice.hyperparameters.model_dump()
+    settings["seed"] = line.evidence.checkpoint.seed
+    rows = [
+        f"| {escaped(k)} | {escaped(f'{v:g}' if isinstance(v, float) else str(v))} |"
+        for k, v in settings.items()
+        if v is not None
+    ]
+    reasons = [
+        f"- {escaped(r.rule)}, {escaped(r.question)} {escaped(r.answer)}: argues for "
+        f"{escaped(r.argues_for)} ({r.outcome})"
+        for r in choice.reasons
+    ]
+    conflict = [f"\n**Conflict:** {escaped(choice.conflict)}"] if choice.conflict else []
+    lines = ["## Method", "", "| setting | value |", "|---|---|", *rows, "", *reasons, *conflict]
+    return "\n".join(lines) + "\n"
+
+
+def _resources(line: Lineage) -> str:
+    choice, checkpoint = line.evidence.recommendation, line.evidence.checkpoint
+    lines = [
+        "## Memory and time",
+        "",
+        "| | estimated | measured |",
+        "|---|---|---|",
+        f"| peak memory | {_memory(choice.memory)} | {_gibibytes(checkpoint.peak_memory_bytes)} |",
+        f"| training time | {_time(choice.cost)} | {checkpoint.wall_seconds:,.0f} s |",
+        "",
+        (
+            f"Measured on {escaped(checkpoint.device)}: {checkpoint.steps:,} steps, "
+            f"{checkpoint.tokens_per_second:,.0f} tokens/s, {checkpoint.trainable_parameters:,} of "
+            f"{checkpoint.parameters:,} parameters trained."
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _memory(estimate: MemoryEstimate | None) -> str:
+    if estimate is None:
+        return "not estimated"
+    return f"{_gibibytes(estimate.low_bytes)} to {_gibibytes(estimate.high_bytes)}"
+
+
+def _time(estimate: CostEstimate | None) -> str:
+    if estimate is None:
+        return "not estimated"
+    return f"{estimate.low_seconds:,.0f} to {estimate.high_seconds:,.0f} s"
+
+
+def _gibibytes(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"
+
+
+def _limitations(line: Lineage) -> str:
+    evidence = line.evidence
+    notes = [
+        (
+            f"- Scored on {evidence.scorecard.test_rows:,} rows split from the training data's own "
+            "source; other inputs were not tried."
+        ),
+        "- What the base model could do before and may have forgotten was not measured.",
+        "- Safety and bias were not assessed.",
+    ]
+    if evidence.checkpoint.method == "qlora" and line.kind == "adapter":
+        notes.append(
+            "- The adapter belongs to the 4-bit base loaded as above; on the original weights it "
+            "is another, unevaluated model."
+        )
+    if evidence.checkpoint.method == "qlora" and line.kind == "merged":
+        notes.append("- Merged into the dequantized 4-bit base, the model that was evaluated.")
+    undecided = [g.name for g in evidence.scorecard.gates if g.verdict == "undecided"]
+    if undecided:
+        notes.append(f"- Published although undecided: {', '.join(undecided)}.")
+    return "\n".join(["## Limitations", "", *notes]) + "\n"
+
+
+def _checks(line: Lineage) -> str:
+    reload = line.checks.get("reload")
+    told = (
+        f"Read back from disk, its logits over {reload['tokens']} tokens differ from the evaluated "
+        f"model's by {reload['relative_error']:.1e} (relative), KL {reload['kl_nats']:.1e} nats, "
+        f"same first token {reload['top1']:.1%}."
+        if reload
+        else "Its logits were not compared with the evaluated model's (publish.verify_merge)."
+    )
+    files = [f"| {escaped(name)} | `{sha}` |" for name, sha in line.files.items()]
+    lines = ["## Checksums", "", told, "", "| file | SHA-256 |", "|---|---|", *files]
+    return "\n".join(lines) + "\n"
