@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.estimates.hardware import device_class
-
 from tasks.base_model import BaseModelFiles, find_path, resolve
 from tasks.errors import DataError
+from tasks.estimates.hardware import detect
 from tasks.recipe import Recipe
 from tasks.recipe_file import as_yaml, load_recipe
 from tasks.run_folder import (
@@ -95,9 +94,8 @@ class Run:
     def _spoiled_release(self, outcome: Outcome) -> str:
         if "publish" not in outcome.stages:
             return ""
-        from tasks.targets.folder import damage
-
         from tasks.contracts import Release
+        from tasks.targets.folder import damage
 
         return damage(self.folder.record("publish", Release))
 
@@ -128,7 +126,7 @@ def open_run(recipe_path: str | Path, overrides: Sequence[str] = ()) -> Run:
     data = _data_hashes(recipe)
     base = _base(recipe, data)
     identity = _identity(recipe, data, None if base.revision else base.sha256)
-    folder = RunFolder(runs_root() / recipe.name / identity, environment(device_class()))
+    folder = RunFolder(runs_root() / recipe.name / identity, environment(detect().device_class))
     return Run(recipe, base, folder, loaded.notes)
 
 

@@ -129,20 +129,6 @@ class Encoder:
             return self._prompt_ids(row["prompt"])
         raise ValueError("raw text has no prompt")
 
-    def cut(self, encoded: Encoded, max_length: int) -> Encoded:
-        """Return the row cut at its end to `max_length` tokens, its last EOS kept with its mask.
-
-        Without an EOS in the row it is cut plainly. `dataset.on_overlength: truncate` means this.
-        """
-        ids, mask = encoded.input_ids, encoded.loss_mask
-        if len(ids) <= max_length:
-            return encoded
-        eos = self.tokenizer.eos_token_id
-        if eos not in ids[max_length - 1 :]:
-            return Encoded(ids[:max_length], mask[:max_length])
-        last = len(ids) - 1 - ids[::-1].index(eos)
-        return Encoded([*ids[: max_length - 1], eos], [*mask[: max_length - 1], mask[last]])
-
     def _encode_messages(self, messages: list[dict[str, Any]]) -> Encoded:
         from trl.chat_template_utils import has_generation_markers
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.base_model import BaseModelFiles, find_path, read_config
 from tasks.contracts import Splits
 from tasks.loading import load_tokenizer
@@ -19,11 +16,12 @@ from tasks.profile.assembling import Assembler, data_files
 from tasks.profile.lengths import positions_of
 from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256
+from tasks.stage import stage
 
 __all__ = ["prepare"]
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@stage
 def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
     """Turn the recipe's data files into canonical train, validation and test rows.
 

@@ -33,4 +33,4 @@ def stage(function: Callable[P, R]) -> Task[P, R]:
         except FinetuneError as error:
             return Failed(name=type(error).__name__, message=str(error), data=error)
 
-    return task(name=function.__name__, cache_policy=NO_CACHE, persist_result=False)(told)
+    return task(cache_policy=NO_CACHE, persist_result=False)(told)

@@ -11,15 +11,13 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from expectations import duplicates, leakage, size, structure, tokens
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
 from tasks.recipe import Recipe
 from tasks.reports.data_page import PageEvidence, data_page
 from tasks.run_folder import RunFolder, write_atomically
+from tasks.stage import stage
 
 __all__ = ["validate"]
 
@@ -27,7 +25,7 @@ __all__ = ["validate"]
 MIN_TRAIN_ROWS = 500
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@stage
 def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
     """Check the prepared rows against the recipe's thresholds and write the report."""
 

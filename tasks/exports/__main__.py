@@ -48,7 +48,7 @@ def export(fields: dict[str, Any]) -> None:
     out = Path(spec.out)
     rows = _rows(spec)
     encoder = _encoder(spec)
-    ids = [encoder.cut(encoder.encode(row), spec.max_length).input_ids for row in rows]
+    ids = [encoder.encode(row).cut(spec.max_length).input_ids for row in rows]
     sample = sample_ids(ids, len(encoder.tokenizer))
     _tell(0, "logits of the evaluated model")
     evaluated, base = _evaluated_and_base(spec, sample)

@@ -44,7 +44,7 @@ def score(fields: dict[str, Any]) -> None:
         trust_remote_code=spec.model.trust_remote_code,
     )
     encoder = Encoder(tokenizer, spec.dataset, spec.row_type)
-    encoded = [encoder.cut(encoder.encode(row), spec.max_length) for row in rows]
+    encoded = [encoder.encode(row).cut(spec.max_length) for row in rows]
     sides: dict[str, Side] = {}
     for name, model in _models(spec):
         sides[name] = _score_side(model, spec, encoder, (name, rows, encoded))
