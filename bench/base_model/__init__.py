@@ -1,0 +1,1 @@
+"""Pretrain and measure the small base model of `tasks/assets/base`."""
