@@ -20,7 +20,7 @@ Task = Callable[[random.Random, bool], Messages]
 
 def document(seed: int, index: int, *, held_out: bool = False, task: str | None = None) -> Messages:
     """Return document `index` of the stream `seed`, of a given task or of a drawn one."""
-    rng = random.Random(f"{seed}/{index}/{held_out}/{task}")  # noqa: S311
+    rng = random.Random(f"{seed}/{index}/{held_out}/{task}")
     names = list(TASKS)
     name = task or rng.choices(names, weights=[TASKS[name][1] for name in names])[0]
     return TASKS[name][0](rng, held_out)
@@ -49,7 +49,9 @@ def to_json(rng: random.Random, held_out: bool) -> Messages:
     seen = note(rng, held_out=held_out)
     kinds = rng.sample(list(seen.values), min(len(seen.values), rng.choice((1, 2, 2, 3, 3, 4))))
     if rng.random() < 0.2:
-        kinds.insert(rng.randint(0, len(kinds)), rng.choice([k for k in frames.KEYS if k not in seen.values]))
+        kinds.insert(
+            rng.randint(0, len(kinds)), rng.choice([k for k in frames.KEYS if k not in seen.values])
+        )
     keys = key_names(rng, kinds)
     order = rng.choice(frames.JSON_ORDERS).format(keys=enumerate_keys(rng, list(keys.values())))
     answer = {keys[kind]: seen.values.get(kind) for kind in kinds}
@@ -63,10 +65,14 @@ def to_lines(rng: random.Random, held_out: bool) -> Messages:
     keys = key_names(rng, kinds)
     listed = enumerate_keys(rng, list(keys.values()))
     if rng.random() < 0.4:
-        order = rng.choice(("Only the values of {k}, with commas.", "Give {k} in this order, with commas.")).format(k=listed)
+        order = rng.choice(
+            ("Only the values of {k}, with commas.", "Give {k} in this order, with commas.")
+        ).format(k=listed)
         return turn(pose(rng, order, seen.text), ", ".join(seen.values[k] for k in kinds))
     order = rng.choice(frames.LINE_ORDERS).format(keys=listed)
-    return turn(pose(rng, order, seen.text), "\n".join(f"{keys[k]}: {seen.values[k]}" for k in kinds))
+    return turn(
+        pose(rng, order, seen.text), "\n".join(f"{keys[k]}: {seen.values[k]}" for k in kinds)
+    )
 
 
 def convert(rng: random.Random, held_out: bool) -> Messages:
@@ -81,7 +87,9 @@ def convert(rng: random.Random, held_out: bool) -> Messages:
         "a table": " | ".join(row) + "\n" + " | ".join(row.values()),
     }
     source, target = rng.sample(list(notations), 2)
-    order = rng.choice(("Write this as {t}:", "Convert to {t}.", "Change {s} to {t}.", "{s} to {t}:"))
+    order = rng.choice(
+        ("Write this as {t}:", "Convert to {t}.", "Change {s} to {t}.", "{s} to {t}:")
+    )
     return turn(f"{order.format(s=source, t=target)}\n{notations[source]}", notations[target])
 
 
@@ -105,14 +113,21 @@ def repeat(rng: random.Random, held_out: bool) -> Messages:
 
 def look_up(rng: random.Random, held_out: bool) -> Messages:
     """Look something up in a small table, also over several turns."""
-    left, right = rng.sample(("person", "city", "code", "article", "company", "time", "price", "item"), 2)
-    rows = {words.draw(rng, left, held_out=held_out): words.draw(rng, right, held_out=held_out) for _ in range(rng.randint(2, 5))}
+    left, right = rng.sample(
+        ("person", "city", "code", "article", "company", "time", "price", "item"), 2
+    )
+    rows = {
+        words.draw(rng, left, held_out=held_out): words.draw(rng, right, held_out=held_out)
+        for _ in range(rng.randint(2, 5))
+    }
     mark = rng.choice((": ", " = ", " - ", " has ", " -> "))
     table = rng.choice(("\n", "; ")).join(f"{key}{mark}{value}" for key, value in rows.items())
     asked = rng.sample(list(rows), min(len(rows), rng.choice((1, 1, 2, 3))))
     messages: Messages = []
     for key in asked:
-        order = rng.choice(("What belongs to {k}?", "Look up {k}.", "{k}?", "Which one goes with {k}?")).format(k=key)
+        order = rng.choice(
+            ("What belongs to {k}?", "Look up {k}.", "{k}?", "Which one goes with {k}?")
+        ).format(k=key)
         messages += turn(order if messages else f"{table}\n{order}", rows[key])
     return messages
 
@@ -123,7 +138,12 @@ def conversation(rng: random.Random, held_out: bool) -> Messages:
     kinds = rng.sample(list(seen.values), min(len(seen.values), 3))
     messages: Messages = []
     if rng.random() < 0.3:
-        messages.append({"role": "system", "content": rng.choice(("Answer shortly.", "You read notes.", "Be exact."))})
+        messages.append(
+            {
+                "role": "system",
+                "content": rng.choice(("Answer shortly.", "You read notes.", "Be exact.")),
+            }
+        )
     for position, kind in enumerate(kinds):
         order = question(rng, kind)
         messages += turn(order if position else pose(rng, order, seen.text), seen.values[kind])
@@ -136,7 +156,9 @@ def yes_or_no(rng: random.Random, held_out: bool) -> Messages:
     kind = rng.choice(list(seen.values))
     true = rng.random() < 0.5
     value = seen.values[kind] if true else words.draw(rng, kind, held_out=held_out)
-    order = rng.choice((f"Does the text say {value}?", f"Is {value} named here?", f"{value}: yes or no?"))
+    order = rng.choice(
+        (f"Does the text say {value}?", f"Is {value} named here?", f"{value}: yes or no?")
+    )
     return turn(pose(rng, order, seen.text), "yes" if value in seen.text else "no")
 
 
@@ -146,7 +168,14 @@ def topic(rng: random.Random, held_out: bool) -> Messages:
     label = rng.choice(labels)
     a, b, c = rng.sample(frames.TOPICS[label].split(), 3)
     text = rng.choice(frames.TOPIC_SENTENCES).format(a=a, b=b, c=c)
-    order = rng.choice(("Which topic: {l}?", "Choose one of {l}.", "Sort into {l}.", "Topics: {l}. Which one fits?"))
+    order = rng.choice(
+        (
+            "Which topic: {l}?",
+            "Choose one of {l}.",
+            "Sort into {l}.",
+            "Topics: {l}. Which one fits?",
+        )
+    )
     if rng.random() < 0.3:
         text = fill(rng, rng.choice(frames.FILLERS), held_out=held_out)[0] + " " + text
     return turn(pose(rng, order.format(l=", ".join(labels)), text), label)
@@ -158,7 +187,10 @@ def thesaurus(rng: random.Random, held_out: bool) -> Messages:
     group, other, third = (text.split() for text in rng.sample(frames.THESAURUS, 3))
     word, same = rng.sample(group, 2)
     if rng.random() < 0.35:
-        return turn(rng.choice(("Words like {w}?", "All words close to {w}:")).format(w=word), ", ".join(w for w in group if w != word))
+        return turn(
+            rng.choice(("Words like {w}?", "All words close to {w}:")).format(w=word),
+            ", ".join(w for w in group if w != word),
+        )
     if rng.random() < 0.4:
         pick = same if rng.random() < 0.5 else rng.choice(other)
         return turn(f"Do {word} and {pick} mean nearly the same?", "yes" if pick == same else "no")
@@ -173,7 +205,14 @@ def rewrite(rng: random.Random, held_out: bool) -> Messages:
     kind = rng.choice(list(seen.values))
     value, draw = seen.values[kind], rng.random()
     if draw < 0.15 and len(value) < 12:
-        return turn(pose(rng, f"Write the {kind} in {rng.choice(('capitals', 'capital letters'))}.", seen.text), value.upper())
+        return turn(
+            pose(
+                rng,
+                f"Write the {kind} in {rng.choice(('capitals', 'capital letters'))}.",
+                seen.text,
+            ),
+            value.upper(),
+        )
     if draw < 0.5:
         fresh = words.draw(rng, kind, held_out=held_out)
         return turn(f"Replace {value} by {fresh}: {seen.text}", seen.text.replace(value, fresh))
@@ -191,17 +230,24 @@ def rewrite(rng: random.Random, held_out: bool) -> Messages:
 def compose(rng: random.Random, held_out: bool) -> Messages:
     """Write a note from its fields."""
     seen = note(rng, held_out=held_out)
-    order = rng.choice(("Write a note with these facts:", "Make a text of this:", "Put this into words:"))
+    order = rng.choice(
+        ("Write a note with these facts:", "Make a text of this:", "Put this into words:")
+    )
     return turn(f"{order} {json.dumps(seen.values)}", seen.text)
 
 
 def prose(rng: random.Random, held_out: bool) -> Messages:
     """Tell something without being asked."""
-    lines = [fill(rng, rng.choice(frames.PROSE + frames.FRAMES + frames.FILLERS), held_out=held_out)[0] for _ in range(rng.randint(2, 5))]
+    lines = [
+        fill(rng, rng.choice(frames.PROSE + frames.FRAMES + frames.FILLERS), held_out=held_out)[0]
+        for _ in range(rng.randint(2, 5))
+    ]
     label = rng.choice(list(frames.TOPICS))
     for _ in range(rng.randint(0, 2)):
         a, b, c = rng.sample(frames.TOPICS[label].split(), 3)
-        lines.insert(rng.randint(0, len(lines)), rng.choice(frames.TOPIC_SENTENCES).format(a=a, b=b, c=c))
+        lines.insert(
+            rng.randint(0, len(lines)), rng.choice(frames.TOPIC_SENTENCES).format(a=a, b=b, c=c)
+        )
     return [{"role": "text", "content": " ".join(lines)}]
 
 

@@ -93,4 +93,11 @@ def enumerate_keys(rng: random.Random, keys: list[str]) -> str:
 def pose(rng: random.Random, order: str, text: str) -> str:
     """Return order and text in one user message, the order first or last."""
     gap = rng.choice((" ", "\n"))
-    return rng.choice((f"{order}{gap}{text}", f"{text}{gap}{order}", f"{order}\nText: {text}", f'"{text}" {order}'))
+    return rng.choice(
+        (
+            f"{order}{gap}{text}",
+            f"{text}{gap}{order}",
+            f"{order}\nText: {text}",
+            f'"{text}" {order}',
+        )
+    )

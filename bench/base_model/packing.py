@@ -27,8 +27,7 @@ PROMPT_LOSS_FRACTION = 0.1
 def blocks(tokenizer_file: Path, seed: int, processes: int | None = None) -> Iterator[np.ndarray]:
     """Yield arrays (blocks, 2, BLOCK) of token ids and loss mask, without end.
 
-    Args:
-        processes: number of generating processes; None: all cores but one, at least one.
+    `processes` is the number of generating processes; None means all cores but one.
     """
     processes = processes or max(1, (os.cpu_count() or 2) - 1)
     work = functools.partial(chunk, str(tokenizer_file), seed)
@@ -47,9 +46,11 @@ def chunk(tokenizer_file: str, seed: int, index: int) -> np.ndarray:
 
     tokenizer = _load(tokenizer_file)
     assert isinstance(tokenizer, Tokenizer)
-    rng = random.Random(f"chunk/{seed}/{index}")  # noqa: S311
+    rng = random.Random(f"chunk/{seed}/{index}")
     first = index * DOCUMENTS_PER_CHUNK
-    encoded = (encode(tokenizer, document(seed, first + i), rng) for i in range(DOCUMENTS_PER_CHUNK))
+    encoded = (
+        encode(tokenizer, document(seed, first + i), rng) for i in range(DOCUMENTS_PER_CHUNK)
+    )
     pool: list[tuple[list[int], list[int]]] = []
     packed: list[np.ndarray] = []
     for ids_and_mask in encoded:
@@ -60,7 +61,9 @@ def chunk(tokenizer_file: str, seed: int, index: int) -> np.ndarray:
     return np.stack(packed)
 
 
-def encode(tokenizer: object, messages: Messages, rng: random.Random) -> tuple[list[int], list[int]]:
+def encode(
+    tokenizer: object, messages: Messages, rng: random.Random
+) -> tuple[list[int], list[int]]:
     """Return token ids and loss mask of one document, as the chat template would write it."""
     ids: list[int] = []
     mask: list[int] = []
@@ -84,7 +87,11 @@ def _fill_block(pool: list[tuple[list[int], list[int]]], pad: int) -> np.ndarray
     taken = 0
     while True:
         # The oldest document always goes in, so that long and short ones keep their shares.
-        fitting = [0] if taken == 0 else [i for i, (ids, _) in enumerate(pool) if len(ids) <= BLOCK - used]
+        fitting = (
+            [0]
+            if taken == 0
+            else [i for i, (ids, _) in enumerate(pool) if len(ids) <= BLOCK - used]
+        )
         if not fitting:
             return block
         best = max(fitting, key=lambda i: len(pool[i][0]))

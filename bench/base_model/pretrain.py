@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 logger = logging.getLogger(__name__)
-SHAPE = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6}
+SHAPE = {
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 6,
+}
 
 
 def main() -> None:
@@ -37,8 +42,12 @@ def main() -> None:
     parser.add_argument("--blocks_per_step", type=int, default=16, help=f"blocks of {BLOCK} tokens")
     parser.add_argument("--muon_rate", type=float, default=4e-3)
     parser.add_argument("--adamw_rate", type=float, default=3e-3)
-    parser.add_argument("--scores", type=int, default=10, help="points at which exact match is measured")
-    parser.add_argument("--rows", type=int, default=105, help="evaluation rows per side of the split")
+    parser.add_argument(
+        "--scores", type=int, default=10, help="points at which exact match is measured"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=105, help="evaluation rows per side of the split"
+    )
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -58,7 +67,9 @@ def pretrain(arguments: argparse.Namespace) -> None:
     body = torch.compile(model.model)
     optimizers = make_optimizers(model, arguments)
     steps = int(arguments.tokens // (arguments.blocks_per_step * BLOCK))
-    batches = batch_stream(arguments.output / "tokenizer.json", arguments.seed, arguments.blocks_per_step)
+    batches = batch_stream(
+        arguments.output / "tokenizer.json", arguments.seed, arguments.blocks_per_step
+    )
     log, losses, started = [], [], time.perf_counter()
     for step in range(steps):
         block = torch.from_numpy(next(batches)).to(device).long()
@@ -90,7 +101,11 @@ def build(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Return the untrained model, about 2.2M parameters with tied embeddings."""
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-    ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    ids = {
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+    }
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
@@ -105,7 +120,9 @@ def build(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return model
 
 
-def make_optimizers(model: LlamaForCausalLM, arguments: argparse.Namespace) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    model: LlamaForCausalLM, arguments: argparse.Namespace
+) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices of the layers and AdamW for everything else."""
     import torch
 
@@ -153,10 +170,14 @@ def schedule(step: int, steps: int) -> float:
     return min((step + 1) / 50, 1.0 if done < 0.7 else 1.0 - 0.98 * (done - 0.7) / 0.3)
 
 
-def score(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: int) -> dict[str, float]:
+def score(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: int
+) -> dict[str, float]:
     """Return exact match on general tasks for known and for held-out entities."""
     return {
-        side: round(general_exact_match(model, tokenizer, held_out=side == "held_out", rows=rows), 3)
+        side: round(
+            general_exact_match(model, tokenizer, held_out=side == "held_out", rows=rows), 3
+        )
         for side in ("known", "held_out")
     }
 

@@ -31,12 +31,16 @@ def answers(
     training = model.training
     model.eval()
     side, tokenizer.padding_side = tokenizer.padding_side, "left"
-    prompts = [tokenizer.apply_chat_template(c, tokenize=False, add_generation_prompt=True) for c in chats]
+    prompts = [
+        tokenizer.apply_chat_template(c, tokenize=False, add_generation_prompt=True) for c in chats
+    ]
     ranks = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     texts = [""] * len(prompts)
     for start in range(0, len(ranks), batch_size):
         part = ranks[start : start + batch_size]
-        inputs = tokenizer([prompts[i] for i in part], return_tensors="pt", padding=True, add_special_tokens=False)
+        inputs = tokenizer(
+            [prompts[i] for i in part], return_tensors="pt", padding=True, add_special_tokens=False
+        )
         inputs = {key: inputs[key].to(model.device) for key in ("input_ids", "attention_mask")}
         with torch.inference_mode():
             out = model.generate(
@@ -47,7 +51,9 @@ def answers(
                 pad_token_id=tokenizer.pad_token_id,
                 eos_token_id=tokenizer.eos_token_id,
             )
-        new = tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        new = tokenizer.batch_decode(
+            out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+        )
         for i, text in zip(part, new, strict=True):
             texts[i] = text
     tokenizer.padding_side = side

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VOCABULARY = 2048
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
-SPLIT = r"\p{Lu}\p{L}*| ?\p{Ll}+| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s"
+SPLIT = r"\p{Lu}\p{L}*| ?\p{Ll}+|\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s"
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 {%- if message['role'] == 'assistant' -%}

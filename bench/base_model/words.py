@@ -46,13 +46,71 @@ LISTS = {
     "place": "station harbour museum school market theatre hospital airport castle stadium bakery "
     "church university park bridge pool cinema pharmacy",
 }
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
-UNITS = "kilos litres metres boxes bags pieces pages packets hours minutes days weeks".split()
-ONSETS = "b br c ch d dr f fl g gr h j k kl l m n p pl pr qu r s sh sk st t th tr v w y z".split()
-VOWELS = "a e i o u a e i o ai ea ee ie oo ou".split()
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+UNITS = [
+    "kilos",
+    "litres",
+    "metres",
+    "boxes",
+    "bags",
+    "pieces",
+    "pages",
+    "packets",
+    "hours",
+    "minutes",
+    "days",
+    "weeks",
+]
+ONSETS = [
+    "b",
+    "br",
+    "c",
+    "ch",
+    "d",
+    "dr",
+    "f",
+    "fl",
+    "g",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "kl",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pl",
+    "pr",
+    "qu",
+    "r",
+    "s",
+    "sh",
+    "sk",
+    "st",
+    "t",
+    "th",
+    "tr",
+    "v",
+    "w",
+    "y",
+    "z",
+]
+VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ea", "ee", "ie", "oo", "ou"]
 CODAS = ["", "", "", "", "n", "r", "l", "s", "m", "x", "nd", "rt", "ll", "ck", "th"]
 _WORDS = {kind: text.split() for kind, text in LISTS.items()}
 
@@ -79,7 +137,9 @@ def code(rng: random.Random) -> str:
     groups = []
     for _ in range(rng.choice((1, 2, 2, 2, 3))):
         if rng.random() < 0.4:
-            groups.append("".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(rng.randint(1, 4))))
+            groups.append(
+                "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(rng.randint(1, 4)))
+            )
         else:
             groups.append("".join(rng.choice("0123456789") for _ in range(rng.randint(2, 6))))
     if len(groups) == 1 and groups[0].isalpha():
@@ -96,7 +156,11 @@ def date(rng: random.Random) -> str:
     """Return a date in one of three usual spellings."""
     day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(2015, 2032)
     return rng.choice(
-        (f"{day} {MONTHS[month - 1]}", f"{year}-{month:02d}-{day:02d}", f"{MONTHS[month - 1]} {day}, {year}")
+        (
+            f"{day} {MONTHS[month - 1]}",
+            f"{year}-{month:02d}-{day:02d}",
+            f"{MONTHS[month - 1]} {day}, {year}",
+        )
     )
 
 
@@ -133,7 +197,9 @@ def company(rng: random.Random, *, held_out: bool) -> str:
     """Return a company name such as `Brontail & Sons`."""
     word = made_up_word(rng, held_out=held_out)
     other = made_up_word(rng, held_out=held_out)
-    tail = rng.choice(("", " Ltd", " GmbH", " & Sons", f" {other}", " Works", " Group", f" & {other}"))
+    tail = rng.choice(
+        ("", " Ltd", " GmbH", " & Sons", f" {other}", " Works", " Group", f" & {other}")
+    )
     return word + tail
 
 
@@ -142,7 +208,14 @@ def article(rng: random.Random, *, held_out: bool) -> str:
     noun = listed(rng, "item", held_out=held_out)
     make = made_up_word(rng, held_out=held_out)
     noun = noun.capitalize() if rng.random() < 0.5 else noun
-    model = rng.choice((str(rng.randint(2, 9999)), rng.choice("ABCKMRTXZ") + str(rng.randint(1, 99)), "Mini", "Pro"))
+    model = rng.choice(
+        (
+            str(rng.randint(2, 9999)),
+            rng.choice("ABCKMRTXZ") + str(rng.randint(1, 99)),
+            "Mini",
+            "Pro",
+        )
+    )
     adjective = f"{listed(rng, 'colour', held_out=held_out)} {noun}"
     forms = (
         f"{make} {noun}", f"{make} {noun}", f"{make} {noun} {model}", f"{make} {model}",
@@ -154,14 +227,25 @@ def article(rng: random.Random, *, held_out: bool) -> str:
 def street(rng: random.Random, *, held_out: bool) -> str:
     """Return a street address such as `14 Brontail Road`."""
     word = made_up_word(rng, held_out=held_out)
-    return f"{rng.randint(1, 250)} {word} {rng.choice(('Road', 'Street', 'Lane', 'Square', 'Avenue'))}"
+    return (
+        f"{rng.randint(1, 250)} {word} {rng.choice(('Road', 'Street', 'Lane', 'Square', 'Avenue'))}"
+    )
 
 
 def title(rng: random.Random, *, held_out: bool) -> str:
     """Return the title of a book, a song or a play."""
-    noun = listed(rng, rng.choice(("item", "animal", "place", "weather")), held_out=held_out).capitalize()
+    noun = listed(
+        rng, rng.choice(("item", "animal", "place", "weather")), held_out=held_out
+    ).capitalize()
     word = made_up_word(rng, held_out=held_out)
-    return rng.choice((f"The {noun} of {word}", f"{word} and the {noun}", f"The {word} {noun}", f"A {noun} in {word}"))
+    return rng.choice(
+        (
+            f"The {noun} of {word}",
+            f"{word} and the {noun}",
+            f"The {word} {noun}",
+            f"A {noun} in {word}",
+        )
+    )
 
 
 def draw(rng: random.Random, kind: str, *, held_out: bool = False) -> str:
@@ -169,7 +253,13 @@ def draw(rng: random.Random, kind: str, *, held_out: bool = False) -> str:
     free: dict[str, Callable[[random.Random], str]] = {
         "code": code, "number": number, "date": date, "time": time, "price": price,
     }  # fmt: skip
-    split = {"person": person, "company": company, "article": article, "street": street, "title": title}
+    split = {
+        "person": person,
+        "company": company,
+        "article": article,
+        "street": street,
+        "title": title,
+    }
     if kind in free:
         return free[kind](rng)
     if kind in split:
