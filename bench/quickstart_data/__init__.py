@@ -1,0 +1,1 @@
+"""Generate the quickstart data set: support e-mails and the JSON that sorts them."""
