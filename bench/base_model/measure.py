@@ -147,7 +147,7 @@ def train_once(
         per_device_train_batch_size=16,
         num_train_epochs=epochs,
         assistant_only_loss=True,
-        logging_steps=20,
+        logging_steps=10,
         seed=seed,
         model_init_kwargs={"dtype": "float32"},
     )
