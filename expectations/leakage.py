@@ -35,7 +35,7 @@ def leakage_found() -> Expectation:
 
 
 def leakage() -> Expectation:
-    """Leaked rows are few beside the smaller judging split.
+    """Leaked rows are few beside the split they leak into.
 
     Prevents: a test file that was sampled from the training file; removing the copies mends the
     score but not the sampling.
@@ -43,9 +43,9 @@ def leakage() -> Expectation:
     import great_expectations.expectations as gxe
 
     return gxe.ExpectColumnSumToBeBetween(
-        column="leaked",
-        max_value={"$PARAMETER": "max_leaked_rows"},
+        column="leaked_share",
+        max_value={"$PARAMETER": "max_leaked_fraction"},
         severity="critical",
-        description="Leaked rows are few beside the smaller of validation and test.",
+        description="Leaked rows are few beside the split they leak into.",
         meta={"id": "leakage", "rows": "leaked"},
     )

@@ -13,10 +13,9 @@ __all__ = ["problem_of", "read_text"]
 
 def read_text(row: dict[str, Any], name: str, when_empty: str) -> tuple[str, list[str]]:
     """Return the field's text and why it cannot be used; `when_empty` is that word."""
-    if row.get(name) is None:
-        return "", ["missing_column"]
-    problem = problem_of(row[name], when_empty)
-    return ("", [problem]) if problem else (row[name], [])
+    value = row.get(name)
+    problem = problem_of(value, when_empty)
+    return ("", [problem]) if problem else (str(value), [])
 
 
 def problem_of(value: object, when_empty: str) -> str | None:
@@ -25,6 +24,8 @@ def problem_of(value: object, when_empty: str) -> str | None:
     A lone surrogate (half of a UTF-16 pair, or a byte that was not UTF-8) has no encoding: every
     tokenizer fails on it, hours into a run if nobody looks before.
     """
+    if value is None:
+        return "missing_column"
     if not isinstance(value, str):
         return "wrong_type"
     if not value.strip():

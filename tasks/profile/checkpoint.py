@@ -45,6 +45,10 @@ def read_profile(path: Path) -> pandas.DataFrame:
     frame["end_not_learned"] = (frame["kept_ends"] < 1).astype("int8")
     frame["many_starts"] = (frame["kept_starts"] > 1).astype("int8")
     frame["lost"] = (~kept & ~_only_duplicates(frame)).astype("int8")
+    frame["leaked_share"] = sum(
+        frame[f"leaks_into_{split}"] / max(1, int(frame[f"in_{split}"].sum()))
+        for split in ("test", "validation")
+    )
     return frame
 
 
@@ -82,9 +86,7 @@ def run_checkpoint(
     results = list(outcome.run_results.values())
     found = [result for each in results for result in each.results]
     return [_check(result, frame) for result in found], {
-        "failing": {
-            result.expectation_config.meta["id"]: _places(result, frame) for result in found
-        },
+        "failing": dict(_places(result, frame) for result in found),
         "suites": [suite.to_json_dict() for suite in suites],
         "results": [each.to_json_dict() for each in results],
     }
@@ -95,10 +97,11 @@ def listed_rows(frame: pandas.DataFrame, column: str | None) -> pandas.DataFrame
     return frame[frame[column] == 1] if column else frame.head(0)
 
 
-def _places(result: Any, frame: pandas.DataFrame) -> list[tuple[str, int]]:  # noqa: ANN401
-    """Return source and line of up to 1,000 rows that broke a check."""
-    rows = listed_rows(frame, result.expectation_config.meta["rows"]).head(LISTED_ROWS)
-    return list(zip(rows["source"].astype(str), rows["line"].astype(int), strict=True))
+def _places(result: Any, frame: pandas.DataFrame) -> tuple[str, list[tuple[str, int]]]:  # noqa: ANN401
+    """Return a check's id, and source and line of up to 1,000 rows that broke it."""
+    meta = result.expectation_config.meta
+    rows = listed_rows(frame, meta["rows"]).head(LISTED_ROWS)
+    return meta["id"], [(str(s), int(n)) for s, n in zip(rows["source"], rows["line"], strict=True)]
 
 
 def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 - theirs has no type

@@ -6,8 +6,8 @@ from tasks.contracts import DataCheck, DataReport
 
 __all__ = ["limit", "observed", "outcome", "summary"]
 
-#: Checks whose numbers are shares of all rows.
-SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates"}
+#: Checks whose numbers are shares: of all rows, leakage of the split it leaks into.
+SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates", "leakage"}
 #: Checks that ask for at least the threshold; all others for at most.
 AT_LEAST = {"train-rows", "validation-size", "test-size"}
 
