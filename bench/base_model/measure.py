@@ -124,7 +124,7 @@ def rows(
 def train_once(
     base: Path, train: list[dict[str, Any]], *, method: str, seed: int, rate: float, epochs: float
 ) -> tuple[PreTrainedModel, dict[str, float]]:
-    """Return the fine-tuned model, and its training seconds and last loss."""
+    """Return the fine-tuned model, its training seconds (wall, and CPU of all threads), steps and last loss."""
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
@@ -157,14 +157,15 @@ def train_once(
         train_dataset=Dataset.from_list(train),
         peft_config=adapter if method == "lora" else None,
     )
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     trainer.train()
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     shutil.rmtree(folder)
     return trainer.model, {
         "learning_rate": rate,
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu_seconds, 1),
         "steps": trainer.state.global_step,
         "last_loss": round(losses[-1], 4),
     }

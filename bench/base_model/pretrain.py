@@ -1,8 +1,9 @@
 """Pretrain the base model from nothing: `python -m bench.base_model.pretrain`.
 
 Matrices learn with Muon (orthogonalized momentum, Jordan et al. 2024; torch.optim.Muon), the tied
-embedding and the norms with AdamW. The rate warms up for 50 steps, is flat to 70 % and falls
-linearly to 2 %. bfloat16 autocast and torch.compile, on CPU and GPU. The text is `corpus.py`.
+embedding and the norms with AdamW. The rate warms up for 50 steps, is flat (to 70 %) and falls
+linearly to 2 %. bfloat16 autocast and torch.compile, on CPU and GPU. `--start_from` goes on from
+weights of an earlier run with new text and new optimizer states. The text is `corpus.py`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, default=105, help="evaluation rows per side of the split"
     )
+    parser.add_argument("--flat", type=float, default=0.7, help="fraction before the rate falls")
+    parser.add_argument("--start_from", type=Path, help="folder of an earlier run to go on from")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -61,40 +64,61 @@ def pretrain(arguments: argparse.Namespace) -> None:
     torch.manual_seed(arguments.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments.output.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(arguments.seed)
+    model, tokenizer, log = start(arguments)
+    before = log[-1]["tokens"] if log else 0
     tokenizer.save_pretrained(arguments.output)
-    model = build(tokenizer).to(device)
+    model = model.to(device)
     body = torch.compile(model.model)
     optimizers = make_optimizers(model, arguments)
     steps = int(arguments.tokens // (arguments.blocks_per_step * BLOCK))
     batches = batch_stream(
         arguments.output / "tokenizer.json", arguments.seed, arguments.blocks_per_step
     )
-    log, losses, started = [], [], time.perf_counter()
+    losses, started = [], time.perf_counter()
+    score_points = {steps * (i + 1) // arguments.scores for i in range(arguments.scores)}
     for step in range(steps):
         block = torch.from_numpy(next(batches)).to(device).long()
         loss = assistant_loss(model, body, block[:, 0], block[:, 1].bool())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * schedule(step, steps)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        update(optimizers, schedule(step, steps, arguments.flat))
         losses.append(loss.detach())
-        last = step + 1 == steps
-        if (step + 1) % max(1, steps // 100) == 0 or last:
+        if (step + 1) % max(1, steps // 100) == 0 or step + 1 in score_points:
             mean = torch.stack(losses).mean().item()
             losses.clear()
-            entry = {"step": step + 1, "tokens": (step + 1) * arguments.blocks_per_step * BLOCK}
+            entry = {
+                "seed": arguments.seed,
+                "step": step + 1,
+                "tokens": before + (step + 1) * arguments.blocks_per_step * BLOCK,
+            }
             entry |= {"loss": round(mean, 4), "seconds": round(time.perf_counter() - started, 1)}
-            if len(log) % (100 // arguments.scores) == 100 // arguments.scores - 1 or last:
+            if step + 1 in score_points:
                 entry |= score(model, tokenizer, arguments.rows)
                 save(model, tokenizer, arguments.output)
             log.append(entry)
             logger.info("%s", entry)
             lines = "".join(json.dumps(line) + "\n" for line in log)
             (arguments.output / "training_log.jsonl").write_text(lines, encoding="utf-8")
+
+
+def start(
+    arguments: argparse.Namespace,
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast, list[dict[str, float]]]:
+    """Return model, tokenizer and log: untrained, or those saved in `start_from`.
+
+    Of an earlier log only what lies before its last saved (scored) point is kept.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if arguments.start_from is None:
+        tokenizer = train_tokenizer(arguments.seed)
+        return build(tokenizer), tokenizer, []
+    lines = (arguments.start_from / "training_log.jsonl").read_text(encoding="utf-8").splitlines()
+    log = [json.loads(line) for line in lines]
+    while log and "known" not in log[-1]:
+        log.pop()
+    model = AutoModelForCausalLM.from_pretrained(arguments.start_from, dtype="float32")
+    return model, AutoTokenizer.from_pretrained(arguments.start_from), log
 
 
 def build(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -139,6 +163,15 @@ def make_optimizers(
     return [muon, adamw]
 
 
+def update(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Take one step of every optimizer at `factor` times its peak rate, and clear the gradients."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
 def assistant_loss(
     model: LlamaForCausalLM, body: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
@@ -164,10 +197,10 @@ def batch_stream(tokenizer_file: Path, seed: int, blocks_per_step: int) -> Itera
             left = left[blocks_per_step:]
 
 
-def schedule(step: int, steps: int) -> float:
-    """Return the factor on the peak rate: warmup, flat to 70 %, linear to 2 %."""
+def schedule(step: int, steps: int, flat: float) -> float:
+    """Return the factor on the peak rate: warmup, 1 up to the fraction `flat`, linear to 2 %."""
     done = step / steps
-    return min((step + 1) / 50, 1.0 if done < 0.7 else 1.0 - 0.98 * (done - 0.7) / 0.3)
+    return min((step + 1) / 50, 1.0 if done < flat else 1.0 - 0.98 * (done - flat) / (1 - flat))
 
 
 def score(
