@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tasks.errors import ExitCode, FinetuneError
+from tasks.errors import ExitCode, FinetuneError, FolderError
 
 __all__ = ["app", "main"]
 
@@ -162,7 +162,17 @@ def _flow(recipe: str, overrides: list[str], *, dry_run: bool) -> ExitCode:
 
     speak_to_terminal()
     run: Any = finetune
-    state = run(recipe, overrides, dry_run, return_state=True)
+    try:
+        state = run(recipe, overrides, dry_run, return_state=True)
+    except RuntimeError as error:
+        if "ephemeral Prefect API server" not in str(error):
+            raise
+        raise FolderError(
+            "The ephemeral Prefect server did not answer within "
+            f"{os.environ['PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS']} s. Start one with "
+            "`make up` in another terminal, or give it longer with that variable "
+            "(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS)."
+        ) from None
     code = CODES.get(state.name, ExitCode.OURS)
     colour = "green" if code == ExitCode.DONE else "red"
     console.print(f"[{colour}]{state.name}[/]", end=" ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,8 +27,10 @@ __all__ = [
     "try_it_line",
 ]
 
-#: The one console; width is the terminal's, or 100 where there is none.
-console = Console(highlight=False, soft_wrap=True)
+#: The one console; its width is the terminal's, and enough for our tables where there is none.
+console = Console(highlight=False)
+if not console.is_terminal and "COLUMNS" not in os.environ:
+    console.width = 110
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "met": "green"}
 COLOURS |= {"undecided": "yellow", "missed": "red", "critical": "red", "warning": "yellow"}
