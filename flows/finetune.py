@@ -11,18 +11,18 @@ from typing import Any
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
-from tasks.evaluation import evaluate
-from tasks.preparation import prepare
-from tasks.publication import publish
-from tasks.recommendation import recommend
-from tasks.training import train
-from tasks.validation import validate
 
 from flows.reporting import Reporter
 from flows.runs import PLAN, Outcome, Run, open_run
 from tasks.contracts import Evidence, Recommendation, Record, Release
 from tasks.errors import ExitCode, FinetuneError
+from tasks.evaluation import evaluate
+from tasks.preparation import prepare
+from tasks.publication import publish
+from tasks.recommendation import recommend
 from tasks.run_folder import STAGES
+from tasks.training import train
+from tasks.validation import validate
 
 __all__ = ["finetune"]
 

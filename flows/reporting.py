@@ -19,9 +19,6 @@ from prefect.artifacts import (
 )
 from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tasks.reports.markdown import data_report_markdown
-from tasks.reports.recommendation_markdown import recommendation_markdown
-from tasks.reports.scorecard_markdown import scorecard_markdown
 
 from flows.display import (
     checkpoint_lines,
@@ -33,6 +30,9 @@ from flows.display import (
 from flows.recommend_command import recommendation_tables
 from flows.runs import Run
 from tasks.contracts import Checkpoint, DataReport, Recommendation, Release, Scorecard, Splits
+from tasks.reports.markdown import data_report_markdown
+from tasks.reports.recommendation_markdown import recommendation_markdown
+from tasks.reports.scorecard_markdown import scorecard_markdown
 
 __all__ = ["Reporter", "speak_to_terminal"]
 
