@@ -52,10 +52,11 @@ def train(
         run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), launcher(spec))
         return Checkpoint.model_validate_json((home / "result.json").read_text(encoding="utf-8"))
 
-    inputs = spec.model_dump(mode="json", exclude={"folder", "base_path", "memory"})
+    places = {"folder", "base_path", "memory", "train", "validation"}
+    inputs = [spec.model_dump(mode="json", exclude=places), splits.train, splits.validation]
     checkpoint = folder.remember("train", Checkpoint, inputs, work, keep=("checkpoints",))
     shutil.rmtree(spec.checkpoints, ignore_errors=True)
-    return checkpoint
+    return checkpoint.model_copy(update={"base_path": base.path})
 
 
 def _spec(

@@ -82,7 +82,10 @@ def _hush() -> None:
 def _where_to_start(spec: TrainSpec) -> Path | None:
     if spec.training.resume_from_checkpoint == "never":
         return None
-    start = checkpoints.newest_complete(spec.checkpoints, tell)
+    from accelerate import PartialState
+
+    with PartialState().main_process_first():  # it deletes torn ones, the others then find none
+        start = checkpoints.newest_complete(spec.checkpoints, tell)
     if start is not None:
         step = checkpoints.facts_of(start)["step"]
         tell(f"goes on from step {step}, its newest whole checkpoint")

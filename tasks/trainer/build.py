@@ -121,6 +121,7 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
     from trl import SFTConfig
 
     training, chosen = spec.training, spec.hyperparameters
+    _tracker_is_there(training.report_to)
     on_gpu = torch.cuda.is_available()
     try:
         return SFTConfig(
@@ -161,6 +162,17 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
         )
     except (ValueError, ImportError, RuntimeError) as error:
         raise RecipeError(f"training: {error}") from None
+
+
+def _tracker_is_there(report_to: str) -> None:
+    from transformers.integrations import get_available_reporting_integrations
+
+    installed = get_available_reporting_integrations()
+    if report_to not in ("none", *installed):
+        raise RecipeError(
+            f"training.report_to = {report_to}: it is not installed. Install it, or take one of: "
+            f"{', '.join(('none', *sorted(installed)))}."
+        )
 
 
 def _keep_adapters_in_float32(trainer: SFTTrainer) -> None:

@@ -6,6 +6,7 @@ Anything not known here keeps its traceback, in the child's log.
 from __future__ import annotations
 
 import errno
+import shutil
 
 from tasks.errors import BudgetError, FinetuneError, FolderError, RecipeError
 from tasks.trainer import memory
@@ -41,14 +42,12 @@ def _out_of_memory(error: BaseException, text: str) -> bool:
 
 
 def _disk_full(error: BaseException, text: str, spec: TrainSpec) -> bool:
-    """Safetensors names the cause in its text; torch.save only says that writing failed."""
+    """Safetensors names the cause in its text; torch.save only that its zip file went wrong."""
     if isinstance(error, OSError) and error.errno in FULL:
         return True
-    import shutil
-
     writing = "PytorchStreamWriter" in text or "inline_container" in text
     return "No space left on device" in text or (
-        writing and shutil.disk_usage(spec.home).free < memory.GIB
+        writing and shutil.disk_usage(spec.checkpoints).free < memory.GIB
     )
 
 

@@ -32,6 +32,7 @@ def diverged(learning_rate: float, step: int, what: str) -> RecipeError:
 def loop_class() -> type[SFTTrainer]:
     """Return the class; TRL is imported here and not on top."""
     import torch
+    from accelerate.utils import broadcast
     from trl import SFTTrainer
 
     class Loop(SFTTrainer):
@@ -67,6 +68,10 @@ def loop_class() -> type[SFTTrainer]:
                     count = int((batch["labels"][..., 1:] != -100).sum())
                     total += super().compute_loss(self.model, batch).item() * count
                     tokens += count
-            return {"eval_loss": total / tokens, "eval_tokens": tokens}
+            loss = total / tokens
+            if self.args.world_size > 1:
+                # The best step and an early stop hang on it: the same bits in every process.
+                loss = broadcast(torch.tensor(loss, device=self.args.device)).item()
+            return {"eval_loss": loss, "eval_tokens": tokens}
 
     return Loop

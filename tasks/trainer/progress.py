@@ -91,6 +91,7 @@ class Watch:
     ) -> None:
         """Save when asked to stop; log whenever something is saved, so that no loss is lost."""
         self.step_seconds += time.monotonic() - self.step_began
+        self.asked_to_stop = self._anyone_was_asked_to_stop()
         if self.asked_to_stop:
             control.should_save = control.should_training_stop = True
         if control.should_save or control.should_evaluate:
@@ -178,15 +179,26 @@ class Watch:
             )
 
     def _keep_best(self, state: TrainerState, model: PreTrainedModel) -> None:
-        if is_main():
-            home = checkpoints.best_copy(self.spec.checkpoints, state.global_step)
-            half = home.with_name(f".{home.name}.half")
-            for folder in (half, home):
-                shutil.rmtree(folder, ignore_errors=True)
-            model.save_pretrained(half)
-            checkpoints.seal(half, {}, rng_states=0)
-            half.rename(home)
-        self._wait_for_all()
+        if not is_main():
+            return
+        home = checkpoints.best_copy(self.spec.checkpoints, state.global_step)
+        half = home.with_name(f".{home.name}.half")
+        for folder in (half, home):
+            shutil.rmtree(folder, ignore_errors=True)
+        model.save_pretrained(half)
+        checkpoints.seal(half, {}, rng_states=0)
+        half.rename(home)
+
+    def _anyone_was_asked_to_stop(self) -> bool:
+        """A signal reaches processes at different steps, but they must stop at the same one."""
+        if self.spec.training.num_processes == 1:
+            return self.asked_to_stop
+        import torch
+        from accelerate import PartialState
+
+        votes = torch.tensor([int(self.asked_to_stop)], device=PartialState().device)
+        torch.distributed.all_reduce(votes)
+        return bool(votes.item())
 
     def _patience_ran_out(self, state: TrainerState) -> bool:
         patience = self.spec.training.early_stopping_patience
