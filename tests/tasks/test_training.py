@@ -82,7 +82,7 @@ def test_a_real_child_trains_reports_and_is_remembered(base: Path, tmp_path: Pat
     assert stage.said == [f"train: nothing changed, answered from {home}"]
     (stage.folder.path / first.path / "adapter_model.safetensors").write_bytes(b"")
     again = stage.train()
-    assert "was altered" in stage.said[0]
+    assert any("was altered" in line for line in stage.said)
     assert again.train_loss == first.train_loss
 
 
