@@ -235,3 +235,16 @@ def test_the_test_split_is_never_opened(base: Path, tmp_path: Path) -> None:
     without = spec.model_copy(update={"folder": str(tmp_path / "without")})
     assert run(without).code == 0
     assert weights_sha256(without) == weights_sha256(spec)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
+def test_bfloat16_products_train_float32_weights(base: Path, tmp_path: Path, method: str) -> None:
+    """Autocast on a frozen bfloat16 base; what is trained and saved stays float32."""
+    import numpy as np
+
+    spec = a_spec(tmp_path, base, method, dtype="bfloat16")
+    ended = run(spec)
+    assert ended.code == 0, ended.log
+    assert {tensor.dtype for tensor in weights(spec).values()} == {np.dtype("float32")}
+    assert losses(spec, "loss")[-1] < losses(spec, "loss")[0]
+    assert result(spec).dtype == "bfloat16"
