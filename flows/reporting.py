@@ -30,7 +30,7 @@ from flows.display import (
 from flows.recommend_command import recommendation_tables
 from flows.runs import Run
 from tasks.contracts import Checkpoint, DataReport, Recommendation, Release, Scorecard, Splits
-from tasks.reports.markdown import data_report_markdown
+from tasks.reports.data_markdown import data_report_markdown
 from tasks.reports.recommendation_markdown import recommendation_markdown
 from tasks.reports.scorecard_markdown import scorecard_markdown
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.contracts import DataCheck, DataReport
-from tasks.reports.markdown import data_report_markdown
+from tasks.reports.data_markdown import data_report_markdown
 from tasks.validation import verdict_of
 from tests.preparing import chats, pairs, validated, write_jsonl
 
@@ -129,18 +129,18 @@ def test_the_verdict_is_the_worst_severity(failed: list[Any], rejected: int, ver
 def test_the_page_is_self_contained_and_data_stay_data(tmp_path: Path) -> None:
     attack = "<script>alert(1)</script>"
     rows = [
-        {"prompt": f"{attack} {n} <img src=http://x/y>", "completion": attack} for n in range(60)
+        {"prompt": f"{attack} {n} <img src=http://x/y>", "completion": attack} for n in range(120)
     ]
-    path = tmp_path / f"{'<b>'}.jsonl"
+    path = tmp_path / "<marquee>.jsonl"
     write_jsonl(path, [*rows, f'{{"{attack}'])
     report = validated(path, tmp_path / "run", {})
     page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
-    assert not re.search(r"<(script|img|link|iframe|b)\b", page)
+    assert not re.search(r"<(script|img|link|iframe|marquee)\b", page)
     assert not re.search(r"(src|href)\s*=|@import|url\(", page.replace("&lt;img src=http", ""))
     assert "&lt;script&gt;" in page
     assert 'class="learned"' in page
     assert "prefers-color-scheme: dark" in page
-    assert f"&lt;b&gt;.jsonl:{len(rows) + 1}" in page
+    assert f"&lt;marquee&gt;.jsonl:{len(rows) + 1}" in page
     assert "{" + "{" not in page
 
 
@@ -155,7 +155,9 @@ def test_records_hold_no_text_of_the_data(tmp_path: Path) -> None:
     assert len(record["great_expectations"]["suites"]) == 5
     assert record["great_expectations"]["failing"]["empty-answers"] == [["d.jsonl", 61]]
     page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
-    assert page.count("s3cret") == 2  # the two examples that are shown on purpose
+    assert (
+        re.sub(r"<[^>]+>", "", page).count("s3cret") == 2
+    )  # the two examples that are shown on purpose
 
 
 def test_markdown_has_every_check_and_every_reason(tmp_path: Path) -> None:
