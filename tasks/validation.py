@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from expectations import duplicates, leakage, size, structure, tokens
 from tasks.contracts import DataCheck, DataReport, Splits
@@ -18,7 +18,10 @@ from tasks.reports.data_page import PageEvidence, data_page
 from tasks.run_folder import RunFolder, write_atomically
 from tasks.stage import stage
 
-__all__ = ["validate"]
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+__all__ = ["validate", "verdict_of"]
 
 #: Rule D1 of the decision tree: below, a prompt with examples does better than fine-tuning.
 MIN_TRAIN_ROWS = 500
@@ -31,15 +34,9 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
     def work(stage_folder: Path) -> DataReport:
         folder.progress(_event(0, "checking"))
         frame = read_profile(folder.path / splits.profile_path)
-        few = "warning" if recipe.validation.allow_few_rows else "critical"
-        suites = [
-            structure.suite(),
-            size.suite(train_rows_severity=few),
-            tokens.suite(),
-            duplicates.suite(),
-            leakage.suite(),
-        ]
-        checks, evidence = run_checkpoint(frame, suites, _parameters(recipe, splits))
+        checks, evidence = run_checkpoint(
+            frame, lambda: _suites(recipe), _parameters(recipe, splits)
+        )
         lengths = frame.loc[frame["tokens"] > 0, "tokens"].tolist()
         report = _report(splits, checks, f"{stage_folder.name}/report.html")
         about = PageEvidence(recipe.name, report, splits, lengths, evidence["failing"])
@@ -52,6 +49,17 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
 
     inputs = [recipe.name, recipe.validation, splits]
     return folder.remember("validate", DataReport, inputs, work)
+
+
+def _suites(recipe: Recipe) -> list[ExpectationSuite]:
+    few = "warning" if recipe.validation.allow_few_rows else "critical"
+    return [
+        structure.suite(),
+        size.suite(train_rows_severity=few),
+        tokens.suite(),
+        duplicates.suite(),
+        leakage.suite(),
+    ]
 
 
 def _parameters(recipe: Recipe, splits: Splits) -> dict[str, float]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,17 +54,28 @@ def read_profile(path: Path) -> pandas.DataFrame:
 
 
 def run_checkpoint(
-    frame: pandas.DataFrame, suites: Sequence[ExpectationSuite], parameters: dict[str, float]
+    frame: pandas.DataFrame,
+    build: Callable[[], list[ExpectationSuite]],
+    parameters: dict[str, float],
 ) -> tuple[list[DataCheck], dict[str, Any]]:
     """Return one DataCheck per expectation, and the evidence: failing places, suites, results.
+
+    Args:
+        frame: What `read_profile` returned.
+        build: Returns the suites; called once Great Expectations is loaded quietly.
+        parameters: The thresholds that the suites name.
 
     Raises:
         StageError: A check could not be computed.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    with warnings.catch_warnings():
+        # Loading it warns of deprecated parts of the standard library: theirs to mend.
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
+        suites = build()
     # It sets its own level and tells of a temporary folder in every run.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")

@@ -39,7 +39,7 @@ DEFECTS: list[tuple[dict[str, Any], set[str]]] = [
     ({"loss_tokens": 0}, {"loss-tokens"}),
     ({"last_token_learned_is_eos": 0}, {"final-token"}),
     ({"bos_count": 2}, {"one-start"}),
-    ({"tokens": 65}, {"token-lengths"}),
+    ({"tokens": 65, "overlength": 1}, {"token-lengths", "overlength"}),
     ({"conflict": 1}, {"conflicts"}),
     (
         {"split": "rejected", "leaked": 1, "leaks_into_test": 1},
@@ -72,7 +72,9 @@ def frame(folder: Path, changes: dict[str, Any], train: int) -> pandas.DataFrame
 @pytest.fixture
 def run(tmp_path: Path) -> Any:
     def run(changes: dict[str, Any], *, train: int = 100, severity: str = "critical") -> Any:
-        return run_checkpoint(frame(tmp_path, changes, train), suites(severity), PARAMETERS)[0]
+        return run_checkpoint(
+            frame(tmp_path, changes, train), lambda: suites(severity), PARAMETERS
+        )[0]
 
     return run
 
