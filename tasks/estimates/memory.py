@@ -66,6 +66,7 @@ class Setup(Record):
     optim: str = "adamw_torch_fused"
     base_bytes: Literal[2, 4] = 2
     adapter_bytes: Literal[2, 4] = 4
+    dropout: bool = False
     double_quant: bool = True
     pure_half: bool = False
     devices: int = 1
@@ -196,15 +197,23 @@ def _saved(setup: Setup, tokens: int) -> tuple[float, float, float]:
 
 
 def _adapter_inputs(setup: Setup) -> float:
-    """Return bytes a token and layer that adapters keep: their input and r numbers each."""
+    """Return bytes a token and layer that adapters keep: their input and r numbers each.
+
+    Adapters as wide as the base share one copy of their common input, unless dropout gives each its
+    own: the dropped input, and the mask (a byte on a card, as wide as the input on a CPU).
+    """
     assert setup.r is not None
     layers = adapted(setup.architecture, setup.target_modules)
-    if setup.adapter_bytes == 4:
-        wide = setup.base_bytes / 2
-        return sum((2 * x.in_features + 2 * setup.r) * wide for x in layers)
+    numbers = setup.base_bytes * setup.r * len(layers)
+    inputs = sum(x.in_features for x in layers)
+    dropped = 0.0
+    if setup.dropout:
+        dropped = inputs * (setup.base_bytes if setup.on_cpu else 1)
+    if setup.dropout or setup.adapter_bytes != setup.base_bytes:
+        return setup.base_bytes * inputs + numbers + dropped
     kinds = {(x.name.partition(".")[0], x.in_features) for x in layers}
     shared = {k for k in kinds if not (k[0] in {"self_attn", "attn"} and _only_output(layers, k))}
-    return sum(2 * width for _, width in shared) + 2 * setup.r * len(layers)
+    return setup.base_bytes * sum(width for _, width in shared) + numbers
 
 
 def _only_output(layers: tuple, kind: tuple[str, int]) -> bool:

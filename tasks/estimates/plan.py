@@ -148,6 +148,7 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         length=facts.length,
         fused_loss=facts.fused_loss,
         optim=facts.training.optim,
+        dropout=facts.lora.lora_dropout > 0,
         base_bytes=4 if dtype == "float32" else 2,
         double_quant=facts.quantization.bnb_4bit_use_double_quant,
         devices=facts.hardware.count,

@@ -106,7 +106,7 @@ def test_a_missing_dimension_is_named() -> None:
 
 
 def test_a_typo_in_the_catalogue_gets_a_suggestion() -> None:
-    with pytest.raises(ModelError, match="Did you mean llama3.1-8b"):
+    with pytest.raises(ModelError, match=r"Did you mean llama3\.1-8b"):
         architecture("llama3.1-8")
 
 
