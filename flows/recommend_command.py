@@ -83,15 +83,7 @@ def recommend_from_flags(flags: Flags) -> Recommendation:
     )
     lora = _section(LoraSection, problems, r=flags.rank)
     training = _section(TrainingSection, problems, num_train_epochs=flags.epochs)
-    for name in ("rows", "tokens"):
-        if getattr(flags, name) < 1:
-            problems.append(f"--{name} {getattr(flags, name)}: must be at least 1.")
-    for name, words in (
-        ("rules", ("evidence", "guide")),
-        ("method", ("auto", "full", "lora", "qlora")),
-    ):
-        if getattr(flags, name) not in words:
-            problems.append(f"--{name} {getattr(flags, name)}: must be one of {', '.join(words)}.")
+    problems += _wrong_words(flags)
     if problems or requirements is None or budget is None or lora is None or training is None:
         raise RecipeError("\n".join(problems))
     hardware = hardware_for(budget)
@@ -112,6 +104,20 @@ def recommend_from_flags(flags: Flags) -> Recommendation:
             rules=flags.rules,  # ty: ignore[invalid-argument-type]
         )
     )
+
+
+def _wrong_words(flags: Flags) -> list[str]:
+    """Return what is wrong with the flags that are no keys of a section."""
+    told = [
+        f"--{name} {getattr(flags, name)}: must be at least 1."
+        for name in ("rows", "tokens")
+        if getattr(flags, name) < 1
+    ]
+    words = {"rules": ("evidence", "guide"), "method": ("auto", "full", "lora", "qlora")}
+    for name, allowed in words.items():
+        if getattr(flags, name) not in allowed:
+            told.append(f"--{name} {getattr(flags, name)}: must be one of {', '.join(allowed)}.")
+    return told
 
 
 def _pick(flags: Flags, *names: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.arguments.words import gib
 from tasks.base_model import BaseModelFiles, read_config
 from tasks.contracts import DataReport, Recommendation, Splits
 from tasks.decision import decide
 from tasks.estimates.architecture import from_config
 from tasks.estimates.facts import Facts, facts_for
+from tasks.estimates.hardware import free_ram_bytes
 from tasks.recipe import Recipe
 from tasks.reports.recommendation_markdown import recommendation_markdown
 from tasks.run_folder import RunFolder, write_atomically
@@ -50,6 +52,10 @@ def recommend(
     )
     if recommendation.method == "nothing_fits":
         folder.say(f"recommend: nothing fits. {recommendation.conflict}")
+    elif recommendation.memory is not None and recommendation.device == "cpu":
+        free, needed = free_ram_bytes(), recommendation.memory.high_bytes
+        if free is not None and free < needed:
+            folder.say(f"recommend: {gib(needed)} may be needed, {gib(free)} are free right now")
     return recommendation
 
 

@@ -20,7 +20,16 @@ from tasks.estimates.architecture import read_asset
 from tasks.estimates.memory import GIB
 from tasks.recipe import BudgetSection
 
-__all__ = ["Hardware", "card", "cards", "detect", "hardware_for", "this_cpu"]
+__all__ = [
+    "Hardware",
+    "card",
+    "cards",
+    "detect",
+    "free_ram_bytes",
+    "from_listing",
+    "hardware_for",
+    "this_cpu",
+]
 
 #: Heuristic: what a process can use of a card that is not in the catalogue.
 USABLE_SHARE = 0.975
@@ -210,6 +219,12 @@ def _memory_bytes() -> int:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _read("/sys/fs/cgroup/memory.max").strip()
     return min(total, int(limit)) if limit.isdigit() else total
+
+
+def free_ram_bytes() -> int | None:
+    """Return how much of this machine's memory is free right now; None where it cannot be read."""
+    words = _first_line("/proc/meminfo", "MemAvailable").split()
+    return int(words[1]) * 1024 if len(words) > 1 else None
 
 
 def _read(path: str) -> str:

@@ -30,9 +30,9 @@ ISSUE = Flags(
 
 
 def written(flags: Flags, *, as_json: bool = False) -> str:
-    console = Console(file=io.StringIO(), width=160)
-    show(recommend_from_flags(flags), console, as_json=as_json)
-    return console.file.getvalue()  # ty: ignore[unresolved-attribute]
+    page = io.StringIO()
+    show(recommend_from_flags(flags), Console(file=page, width=160), as_json=as_json)
+    return page.getvalue()
 
 
 def test_the_flags_of_the_issue_give_lora_with_a_stated_conflict() -> None:
@@ -101,7 +101,7 @@ def test_without_a_card_this_machine_is_meant(tmp_path: Path) -> None:
     config = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128}
     config |= {"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 300}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    found = recommend_from_flags(Flags(model=str(tmp_path), gpu="cpu", rows=1000, tokens=64))
+    found = recommend_from_flags(Flags(model=str(tmp_path), gpu="cpu", rows=10_000, tokens=64))
     assert (found.method, found.device) == ("lora", "cpu")
     assert found.cost is not None
     assert found.cost.high_usd is None

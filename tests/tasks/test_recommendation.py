@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,12 +162,12 @@ def test_nothing_fits_is_a_record_and_is_said(
 def test_a_wrong_recipe_is_told(
     sections: dict, error: type[Exception], base: BaseModelFiles, folder: RunFolder
 ) -> None:
-    failed = recommend.fn(recipe(**sections), base, splits(), REPORT, folder)
+    failed: Any = recommend.fn(recipe(**sections), base, splits(), REPORT, folder)
     assert isinstance(failed.data, error)
 
 
 def test_an_unknown_architecture_is_told(base: BaseModelFiles, folder: RunFolder) -> None:
     changed = CONFIG | {"model_type": "mamba"}
     (Path(base.path) / "config.json").write_text(json.dumps(changed), encoding="utf-8")
-    failed = recommend.fn(recipe(), base, splits(), REPORT, folder)
-    assert isinstance(failed.data, ModelError)  # ty: ignore[unresolved-attribute]
+    failed: Any = recommend.fn(recipe(), base, splits(), REPORT, folder)
+    assert isinstance(failed.data, ModelError)
