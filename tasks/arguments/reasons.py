@@ -18,7 +18,9 @@ def reasons(case: Case, chosen: str) -> tuple[Reason, ...]:
         if question not in asked:
             told.append(_plain(question, question, "not stated", "either"))
     told.append(_rank_reason(case, chosen))
-    if case.facts.method != "auto":
+    if chosen == "nothing_fits":
+        told.append(_nothing(case))
+    elif case.facts.method != "auto":
         told.append(
             _plain("recipe", "policy", f"method: {case.facts.method}", "what it says", True)
         )
@@ -27,6 +29,14 @@ def reasons(case: Case, chosen: str) -> tuple[Reason, ...]:
     order = list(table("questions"))
     keys = {table("questions")[key]: key for key in order}
     return tuple(sorted(told, key=lambda r: _place(keys[r.question])))
+
+
+def _nothing(case: Case) -> Reason:
+    """Return rule M0: the least that was asked for exceeds the memory, the money or the time."""
+    plan = case.plan("qlora" if case.facts.method == "auto" else case.facts.method)
+    if not plan.memory.fits:
+        return _plain("M0", "memory", needs(plan.memory), "what would fit", decided=True)
+    return _plain("M0", "money", price(plan.cost), "a higher limit", decided=True)
 
 
 def _place(question: str) -> tuple[int, str]:

@@ -10,8 +10,8 @@ W weights, G gradients (also held during the first two once they accumulate), O 
 all per device; sharded over N devices each holds 1/N of them, two gathered layers and the embedding
 and head. Against an exact trace of 60 random configurations: mean error 1.0 %, worst 5.9 %
 (methods.md 4.2, measured); in float32 on a CPU 0 to 13 % above the bytes counted in real steps
-(`tests/tasks/estimates/test_memory_traced.py`). The figure of the device adds allocator slack and context; its factors
-are heuristics, so an interval is given and `high_bytes` decides what fits.
+(`tests/tasks/estimates/test_memory_traced.py`). The figure of the device adds allocator slack and
+context; its factors are heuristics, so an interval is given and `high_bytes` decides what fits.
 """
 
 from __future__ import annotations
