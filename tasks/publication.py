@@ -15,8 +15,8 @@ from typing import Literal
 from tasks.base_model import BaseModelFiles
 from tasks.contracts import Evidence, Release
 from tasks.errors import ReleaseError
-from tasks.exports.lineage import Lineage, lineage_json
-from tasks.exports.model_card import model_card
+from tasks.exports.lineage import Lineage
+from tasks.exports.model_card import write_about
 from tasks.exports.spec import ExportSpec
 from tasks.processes import run_child
 from tasks.recipe import Recipe
@@ -48,8 +48,8 @@ def publish(recipe: Recipe, base: BaseModelFiles, evidence: Evidence, folder: Ru
         "evidence": [evidence.splits, evidence.report, evidence.recommendation, evidence.scorecard],
     }
     known, _why = folder.answer("publish", Release, inputs)
-    if known is not None and (problem := damage(known)):
-        folder.say(f"publish: runs again, {problem}")
+    if known is not None and damage(known):  # a manifest cannot vouch for files outside the folder
+        folder.say(f"publish: runs again, {damage(known)}")
         (folder.stage("publish") / "manifest.json").unlink()
 
     def work(_home: Path) -> Release:
@@ -68,23 +68,12 @@ def publish(recipe: Recipe, base: BaseModelFiles, evidence: Evidence, folder: Ru
                 checkpoint_sha256=candidate,
                 checks=checks,
             )
-            placed = place(registry, recipe.name, built, partial(_write_about, line))
+            placed = place(registry, recipe.name, built, partial(write_about, line))
         if placed.existed:
             folder.say(f"publish: this very model is {recipe.name} v{placed.version} already")
         return _release(line, placed)
 
     return folder.remember("publish", Release, inputs, work)
-
-
-def _write_about(line: Lineage, hidden: Path, version: int) -> None:
-    """Write release.json and the card; last, when the version is known."""
-    registry = line.recipe.publish.registry.rstrip("/")
-    line = line.model_copy(
-        update={"version": version, "place": f"{registry}/{line.name}/v{version}"}
-    )
-    about = json.dumps(lineage_json(line), indent=1)
-    (hidden / "release.json").write_text(about, encoding="utf-8")
-    (hidden / "README.md").write_text(model_card(line), encoding="utf-8")
 
 
 def _release(line: Lineage, placed: Placed) -> Release:
@@ -108,7 +97,8 @@ def _build(
     recipe: Recipe, base: BaseModelFiles, evidence: Evidence, folder: RunFolder, out: Path
 ) -> dict[str, object]:
     """Build and check the artefact in a child; return what the checks saw."""
-    home, checkpoint, splits = folder.stage("publish"), evidence.checkpoint, evidence.splits
+    checkpoint, splits = evidence.checkpoint, evidence.splits
+    path, checks_path = (folder.stage("publish") / name for name in ("spec.json", "checks.json"))
     spec = ExportSpec(
         base_path=checkpoint.base_path,
         base_name=base.name,
@@ -125,9 +115,8 @@ def _build(
         max_length=splits.max_length,
         verify_merge=recipe.publish.verify_merge,
         out=str(out),
-        checks_path=str(home / "checks.json"),
+        checks_path=str(checks_path),
     )
-    path = home / "spec.json"
     path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
     run_child("tasks.exports", path, folder.progress)
-    return json.loads((home / "checks.json").read_text(encoding="utf-8"))
+    return json.loads(checks_path.read_text(encoding="utf-8"))

@@ -40,6 +40,8 @@ def chat(index: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Candidate:
+    """What `evaluate` and `publish` are called with."""
+
     recipe: Recipe
     base: BaseModelFiles
     recommendation: Recommendation

@@ -8,17 +8,19 @@ and peft alone.
 from __future__ import annotations
 
 import html
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tasks.contracts import CostEstimate, MemoryEstimate
-from tasks.exports.lineage import Lineage
+from tasks.exports.lineage import Lineage, lineage_json
 from tasks.exports.loading_code import loading_code
 from tasks.reports.scorecard_markdown import scorecard_markdown
 
-__all__ = ["escaped", "model_card"]
+__all__ = ["escaped", "model_card", "write_about"]
 
 METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 KINDS = {
@@ -41,6 +43,17 @@ def model_card(line: Lineage) -> str:
         _checks(line),
     )
     return front_matter(line) + "\n" + "\n".join(sections)
+
+
+def write_about(line: Lineage, hidden: Path, version: int) -> None:
+    """Write release.json and the card; last, when the version is known."""
+    registry = line.recipe.publish.registry.rstrip("/")
+    line = line.model_copy(
+        update={"version": version, "place": f"{registry}/{line.name}/v{version}"}
+    )
+    about = json.dumps(lineage_json(line), indent=1)
+    (hidden / "release.json").write_text(about, encoding="utf-8")
+    (hidden / "README.md").write_text(model_card(line), encoding="utf-8")
 
 
 def front_matter(line: Lineage) -> str:
