@@ -124,7 +124,7 @@ def place(registry: Path, name: str, built: Path, finish: Callable[[Path, int], 
     with _locked(registry / ".staging" / f"{name}.lock"):
         versions, replaced = releases(registry, name), _latest(shelf)
         for version in versions:
-            if read_release(shelf / f"v{version}")["sha256"] == sha256:
+            if _holds(shelf / f"v{version}", sha256):
                 if version == versions[-1]:
                     _point_latest(shelf, version)  # a crash may have come between the two steps
                 path = str(shelf / f"v{version}")
@@ -139,6 +139,15 @@ def place(registry: Path, name: str, built: Path, finish: Callable[[Path, int], 
         _sync(shelf)
         _point_latest(shelf, version)
     return Placed(path=str(final), version=version, replaced=replaced, existed=False)
+
+
+def _holds(folder: Path, sha256: str) -> bool:
+    """Return whether a version still is that very content; an altered one never is."""
+    try:
+        recorded = read_release(folder)["sha256"]
+    except (FolderError, KeyError):
+        return False
+    return recorded == sha256 == content_sha256(folder)
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def logits_elsewhere(candidate: Candidate, release: Release, ids: list[int], pla
 
     out, script = place / "logits.json", place / "elsewhere.py"
     script.write_text(ELSEWHERE)
-    quantized = candidate.checkpoint.method == "qlora"
+    quantized = candidate.checkpoint.method == "qlora" and release.kind == "adapter"
     spec = [release.kind, candidate.base.path, release.path, ids, quantized, str(out)]
     (place / "spec.json").write_text(json.dumps(spec))
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
@@ -234,19 +234,35 @@ def test_a_candidate_is_published_once_and_again_if_its_release_is_gone(publishe
 
 
 @pytest.mark.slow
-def test_base_and_tuned_answer_side_by_side_as_they_were_scored(published, capsys) -> None:
-    candidate, release = published
-    folder = Path(release.path).parents[1] / "colours" / "v1"
-    about = read_release(Path(release.path))
+def test_base_and_tuned_answer_side_by_side(tmp_path: Path, capsys) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    candidate = build_candidate(tmp_path)
+    release = run(candidate)
     prompt = chat(24)["messages"][0]["content"]
-    (folder / "tokenizer.json").write_bytes(
-        (Path(candidate.base.path) / "tokenizer.json").read_bytes()
-    )
-    given = answers(folder, about, prompt, 12)
-    assert set(given) == {"base", "tuned"}
-    assert given["base"] != given["tuned"]
-    assert generate("colours", prompt, registry=folder.parents[1], max_new_tokens=4) is None
-    assert "base:" in capsys.readouterr().out
+    generate("colours", prompt, registry=tmp_path / "registry", max_new_tokens=6)
+    shown = capsys.readouterr().out
+    assert "colours v1" in shown
+    assert "tuned: adapter" in shown
+    given = answers(Path(release.path), read_release(Path(release.path)), prompt, 6)
+    base = AutoModelForCausalLM.from_pretrained(candidate.base.path)
+    tokenizer = AutoTokenizer.from_pretrained(candidate.base.path)
+    turns = [{"role": "user", "content": prompt}]
+    ids = tokenizer.apply_chat_template(
+        turns, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    )["input_ids"]
+    out = base.generate(input_ids=ids, do_sample=False, max_new_tokens=6)[0, ids.shape[1] :]
+    assert given["base"] == tokenizer.decode(out, skip_special_tokens=True)
+    assert given["tuned"] != given["base"]
+
+
+@pytest.mark.slow
+def test_a_base_that_changed_since_is_refused(published) -> None:
+    candidate, release = published
+    config = Path(candidate.base.path) / "config.json"
+    config.write_text(config.read_text() + "\n")
+    with pytest.raises(ModelError, match="no longer the base model"):
+        answers(Path(release.path), read_release(Path(release.path)), "hello", 4)
 
 
 @pytest.mark.slow

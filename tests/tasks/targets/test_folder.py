@@ -69,6 +69,14 @@ def test_the_same_content_is_one_version_and_latest_stays(tmp_path: Path) -> Non
     assert find(tmp_path, "thing").name == "v2"
 
 
+@pytest.mark.parametrize("damaged", ["weights", "release.json"])
+def test_an_altered_version_is_not_taken_for_its_content(tmp_path: Path, damaged: str) -> None:
+    first = publish(tmp_path, "a")
+    (Path(first.path) / damaged).write_text("x")
+    again = publish(tmp_path, "a")
+    assert (again.version, again.existed) == (2, False)
+
+
 def test_a_latest_that_a_crash_left_behind_is_mended(tmp_path: Path) -> None:
     publish(tmp_path, "a")
     publish(tmp_path, "b")
