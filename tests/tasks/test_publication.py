@@ -319,6 +319,7 @@ def test_a_publisher_killed_in_the_middle_leaves_nothing_visible(tmp_path: Path)
     assert run(candidate).version == 1
 
 
+@pytest.mark.slow
 def test_a_candidate_that_missed_its_gates_is_not_published(tmp_path: Path) -> None:
     candidate = build_candidate(tmp_path)
     evidence = candidate.evidence(scorecard(passed=False))
