@@ -51,6 +51,7 @@ def main() -> None:
     )
     parser.add_argument("--flat", type=float, default=0.7, help="fraction before the rate falls")
     parser.add_argument("--start_from", type=Path, help="folder of an earlier run to go on from")
+    parser.add_argument("--all_tokens", action="store_true", help="also train rare tokens")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -71,9 +72,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
     body = torch.compile(model.model)
     optimizers = make_optimizers(model, arguments)
     steps = int(arguments.tokens // (arguments.blocks_per_step * BLOCK))
-    batches = batch_stream(
-        arguments.output / "tokenizer.json", arguments.seed, arguments.blocks_per_step
-    )
+    batches = batch_stream(arguments)
     losses, started = [], time.perf_counter()
     score_points = {steps * (i + 1) // arguments.scores for i in range(arguments.scores)}
     for step in range(steps):
@@ -187,14 +186,16 @@ def assistant_loss(
     return torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
 
 
-def batch_stream(tokenizer_file: Path, seed: int, blocks_per_step: int) -> Iterator[np.ndarray]:
+def batch_stream(arguments: argparse.Namespace) -> Iterator[np.ndarray]:
     """Yield batches (blocks, 2, BLOCK) without end."""
+    rows = arguments.blocks_per_step
+    file = arguments.output / "tokenizer.json"
     left = np.zeros((0, 2, BLOCK), dtype=np.int16)
-    for fresh in blocks(tokenizer_file, seed):
+    for fresh in blocks(file, arguments.seed, all_tokens=arguments.all_tokens):
         left = np.concatenate([left, fresh])
-        while len(left) >= blocks_per_step:
-            yield left[:blocks_per_step]
-            left = left[blocks_per_step:]
+        while len(left) >= rows:
+            yield left[:rows]
+            left = left[rows:]
 
 
 def schedule(step: int, steps: int, flat: float) -> float:
