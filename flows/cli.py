@@ -6,13 +6,15 @@ folder without Prefect. Exit codes are those of `tasks.errors.ExitCode`.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tasks.errors import ExitCode, FinetuneError, FolderError
+from tasks.errors import ExitCode, FinetuneError
 
 __all__ = ["app", "main"]
 
@@ -147,14 +149,21 @@ def _run(recipe: str, overrides: list[str], *, force: bool, cloud: bool, dry_run
 
     if why:
         console.print(f"finished before, but {why}", markup=False)
-    console.print(choose_server(cloud=cloud), markup=False)
-    sys.exit(int(_flow(recipe, overrides, dry_run=dry_run)))
+    url, line = choose_server(cloud=cloud)
+    console.print(line, markup=False)
+    with nullcontext() if url else _embedded():
+        code = _flow(recipe, overrides, dry_run=dry_run)
+    sys.exit(int(code))
+
+
+def _embedded() -> AbstractContextManager[str]:
+    from flows.embedded import embedded_server
+
+    return embedded_server()
 
 
 def _flow(recipe: str, overrides: list[str], *, dry_run: bool) -> ExitCode:
     """Run the flow in this process and return the exit code of its final state."""
-    import os
-
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     from flows.display import console
     from flows.finetune import finetune
@@ -162,17 +171,7 @@ def _flow(recipe: str, overrides: list[str], *, dry_run: bool) -> ExitCode:
 
     speak_to_terminal()
     run: Any = finetune
-    try:
-        state = run(recipe, overrides, dry_run, return_state=True)
-    except RuntimeError as error:
-        if "ephemeral Prefect API server" not in str(error):
-            raise
-        raise FolderError(
-            "The ephemeral Prefect server did not answer within "
-            f"{os.environ['PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS']} s. Start one with "
-            "`make up` in another terminal, or give it longer with that variable "
-            "(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS)."
-        ) from None
+    state = run(recipe, overrides, dry_run, return_state=True)
     code = CODES.get(state.name, ExitCode.OURS)
     colour = "green" if code == ExitCode.DONE else "red"
     console.print(f"[{colour}]{state.name}[/]", end=" ")

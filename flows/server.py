@@ -1,4 +1,4 @@
-"""Which Prefect server a run speaks to: the configured one if it answers, else an ephemeral one.
+"""Which Prefect server a run speaks to: the configured one if it answers, else an embedded one.
 
 Decided before Prefect is imported, through its environment variables. A Prefect Cloud profile is
 never used unless asked for. The configured address is looked up where Prefect looks: environment,
@@ -47,30 +47,27 @@ def answers(url: str, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         return False
 
 
-def choose_server(*, cloud: bool = False) -> str:
-    """Set Prefect's environment for this process and return one line that says what was chosen.
+def choose_server(*, cloud: bool = False) -> tuple[str | None, str]:
+    """Return the address to use, or None for an embedded server, and one line that says why.
 
     Args:
         cloud: Whether a Prefect Cloud profile may be used.
     """
     os.environ.update(QUIET)
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     url = configured_url()
     if url and "prefect.cloud" in url:
         if cloud:
-            return f"Prefect: {url}"
+            return url, f"Prefect: {url}"
         why = "the configured server is Prefect Cloud (use it with --cloud)"
     elif url and answers(url):
         os.environ["PREFECT_API_URL"] = url
-        return f"Prefect: {url}"
+        return url, f"Prefect: {url}"
     elif url:
         why = f"no Prefect server answers at {url}"
     else:
         why = "no server is configured"
-    os.environ["PREFECT_API_URL"] = ""
     os.environ.pop("PREFECT_API_KEY", None)
-    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
-    return f"Prefect: an ephemeral server, because {why}"
+    return None, f"Prefect: an embedded, ephemeral server, because {why}"
 
 
 def _toml(path: Path) -> dict[str, object]:

@@ -21,7 +21,15 @@ from typing import Any
 
 from tasks import errors
 
-__all__ = ["CHECKOUT", "child_main", "emit", "quiet_environment", "run_child"]
+__all__ = [
+    "CHECKOUT",
+    "child_main",
+    "emit",
+    "quiet_environment",
+    "run_child",
+    "stop",
+    "watch_parent",
+]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -51,13 +59,18 @@ def emit(event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
 
 def child_main(work: Callable[[dict[str, Any]], None]) -> None:
     """Be a child: read the spec named on the command line, do the work, report errors as events."""
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    watch_parent()
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         work(spec)
     except errors.FinetuneError as error:
         emit("error", kind=type(error).__name__, message=str(error))
         sys.exit(int(error.exit_code))
+
+
+def watch_parent() -> None:
+    """End this process when the one that started it is gone."""
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
 def _die_with_parent(parent: int) -> None:

@@ -55,7 +55,7 @@ def listening(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def test_a_server_that_answers_is_used(listening: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", listening)
-    assert choose_server() == f"Prefect: {listening}"
+    assert choose_server() == (listening, f"Prefect: {listening}")
     assert os.environ["PREFECT_API_URL"] == listening
 
 
@@ -90,8 +90,10 @@ def test_a_cloud_profile_is_left_alone_unless_asked_for(tmp_path: Path) -> None:
         'PREFECT_API_URL = "https://api.prefect.cloud/api/accounts/a/workspaces/w"\n'
     )
     assert "prefect.cloud" in str(configured_url())
-    assert "use it with --cloud" in choose_server()
-    assert os.environ["PREFECT_API_URL"] == ""
+    url, line = choose_server()
+    assert url is None
+    assert "use it with --cloud" in line
+    assert choose_server(cloud=True)[0] == configured_url()
 
 
 def test_telemetry_is_off() -> None:
