@@ -17,6 +17,7 @@ from tasks.contracts import (
     Scorecard,
     Splits,
 )
+from tasks.reports import amounts
 
 __all__ = [
     "checkpoint_lines",
@@ -55,7 +56,7 @@ def data_report_table(report: DataReport, splits: Splits) -> Table:
         f"{splits.test.rows} · max_length {splits.max_length} ({splits.max_length_reason})"
     )
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    for column in ("check", "severity", "result", "observed", "threshold", "what"):
+    for column in ("check", "severity", "result", "seen", "allowed", "what"):
         table.add_column(column, overflow="fold")
     for check in report.checks:
         if check.passed and not check.unexpected_count:
@@ -63,9 +64,11 @@ def data_report_table(report: DataReport, splits: Splits) -> Table:
         table.add_row(
             check.id,
             Text(check.severity, COLOURS.get(check.severity, "")),
-            Text("ok", "green") if check.passed else Text("failed", "red"),
-            _number(check.observed),
-            _number(check.threshold),
+            Text(
+                amounts.outcome(check), "green" if check.passed else COLOURS.get(check.severity, "")
+            ),
+            amounts.observed(check),
+            amounts.limit(check),
             check.sentence,
         )
     return table
@@ -121,10 +124,6 @@ def checkpoint_lines(choice: Recommendation, checkpoint: Checkpoint) -> list[str
 def try_it_line(release: Release) -> str:
     """Return the line that shows base and tuned answers side by side."""
     return f'finetune generate {release.name} "your prompt"'
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
 
 
 def _measure(row: MetricRow, which: str) -> str:

@@ -14,12 +14,13 @@ from prefect.states import Completed, Failed, State
 
 from flows.reporting import Reporter
 from flows.runs import PLAN, Outcome, Run, open_run
-from tasks.contracts import Evidence, Recommendation, Record, Release
+from tasks.contracts import DataCheck, Evidence, Recommendation, Record, Release
 from tasks.errors import ExitCode, FinetuneError
 from tasks.evaluation import evaluate
 from tasks.preparation import prepare
 from tasks.publication import publish
 from tasks.recommendation import recommend
+from tasks.reports import amounts
 from tasks.run_folder import STAGES
 from tasks.training import train
 from tasks.validation import validate
@@ -65,9 +66,9 @@ def _stages(run: Run, reporter: Reporter, *, dry_run: bool) -> Outcome:
     reporter.data_report(run, splits, report)
     if report.verdict == "fail":
         failed = [c for c in report.checks if c.severity == "critical" and not c.passed]
-        names = "; ".join(f"{c.id}: {c.sentence}" for c in failed)
+        told = "; ".join(_failure(check) for check in failed)
         page = folder.path / report.report_path
-        return Outcome("DataRejected", f"{names}. Report: {page}", PLAN[:2])
+        return Outcome("DataRejected", f"{told}. Report: {page}", PLAN[:2])
     choice = call(recommend, recipe, base, splits, report, folder)
     reporter.recommendation(choice)
     refusal = _refusal(choice)
@@ -106,6 +107,13 @@ def call(stage: Callable[..., Any], *inputs: Any) -> Any:  # noqa: ANN401 - the 
     record = result.result() if isinstance(result, State) else result
     assert isinstance(record, Record), type(record)
     return record
+
+
+def _failure(check: DataCheck) -> str:
+    """Return what a check saw, what was allowed, and the first lines it names."""
+    lines = ", ".join(map(str, check.rows[:5])) + (", ..." if len(check.rows) > 5 else "")
+    seen = amounts.observed(check), amounts.limit(check)
+    return f"{check.id} {seen[0]}, allowed {seen[1]}" + (f" (lines {lines})" if lines else "")
 
 
 def _refusal(choice: Recommendation) -> Outcome | None:

@@ -201,7 +201,9 @@ def _settings(recommendation: Recommendation) -> Table:
         table.add_row("batch", f"{batch} per device, accumulated {accumulation} times")
         table.add_row("steps", f"{chosen.steps:,} ({chosen.num_train_epochs:g} epochs)")
         share = chosen.trainable_parameters / chosen.parameters
-        trained = f"{chosen.trainable_parameters:,} of {chosen.parameters:,} ({share:.2%})"
+        trained = (
+            f"{chosen.trainable_parameters:,} ({share:.2%} of the base's {chosen.parameters:,})"
+        )
         table.add_row("trained", trained)
         checkpointing = ", gradient checkpointing" if chosen.gradient_checkpointing else ""
         table.add_row("precision", chosen.dtype + checkpointing)

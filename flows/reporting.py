@@ -2,7 +2,7 @@
 
 In `finetune run` people read the terminal (rich bars where it is one, plain lines elsewhere); under
 a worker they read the run's page. Both get the same words. Log calls cost about 1 ms and a progress
-update 50 ms, so bars are updated at most every two seconds.
+update 50 ms, so artifacts move at most every two seconds and plain lines come every ten.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from tasks.reports.scorecard_markdown import scorecard_markdown
 __all__ = ["Reporter", "speak_to_terminal"]
 
 EVERY_SECONDS = 2.0
+PLAIN_LINE_EVERY_SECONDS = 10.0
 _terminal = {"on": False}
 
 
@@ -65,6 +66,7 @@ class Reporter:
         self.bar_of: dict[str, Any] = {}
         self.artifact_of: dict[str, UUID] = {}
         self.last_update: dict[str, float] = {}
+        self.last_line: dict[str, float] = {}
 
     @classmethod
     def of_this_run(cls) -> Reporter:
@@ -87,7 +89,7 @@ class Reporter:
             console.print(table)
 
     def progress(self, event: dict[str, Any]) -> None:
-        """Move a stage's bar, its artifact, and every few seconds a plain line."""
+        """Move a stage's bar and artifact, and where there is no bar say a plain line now and then."""
         stage, done, total = event["stage"], int(event["done"]), max(1, int(event["total"]))
         text = str(event.get("text", ""))
         if stage not in self.bar_of:
@@ -102,6 +104,9 @@ class Reporter:
         self._progress_artifact(stage, 100 * done / total)
         if not self.bars.disable:
             return
+        if now - self.last_line.get(stage, 0.0) < PLAIN_LINE_EVERY_SECONDS and done < total:
+            return
+        self.last_line[stage] = now
         line = f"{stage} {done}/{total} {text}".rstrip()
         self.logger.info("%s", line)
         if self.terminal:

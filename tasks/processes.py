@@ -31,6 +31,8 @@ __all__ = [
     "watch_parent",
 ]
 
+#: The process whose end ends a child, also when a launcher stands between them.
+WATCHED = "FINETUNE_WATCHED_PROCESS"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 #: Nothing phones home, nothing draws bars into a log. Sources: each library's documentation.
@@ -70,14 +72,25 @@ def child_main(work: Callable[[dict[str, Any]], None]) -> None:
 
 def watch_parent() -> None:
     """End this process when the one that started it is gone."""
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    flow = int(os.environ.get(WATCHED, os.getppid()))
+    threading.Thread(target=_die_with_parent, args=(os.getppid(), flow), daemon=True).start()
 
 
-def _die_with_parent(parent: int) -> None:
-    """A killed flow leaves no training behind that nobody watches."""
-    while os.getppid() == parent:
+def _die_with_parent(parent: int, flow: int) -> None:
+    """A killed flow leaves no training behind that nobody watches, nor a launcher in between."""
+    while os.getppid() == parent and _alive(flow):
         time.sleep(1)
     os._exit(int(errors.ExitCode.INTERRUPTED))
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def run_child(
@@ -107,7 +120,7 @@ def run_child(
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
-            env=quiet_environment() | {"PYTHONPATH": str(CHECKOUT)},
+            env=quiet_environment() | {"PYTHONPATH": str(CHECKOUT), WATCHED: str(os.getpid())},
             start_new_session=True,
         )
         assert child.stdout is not None
