@@ -128,6 +128,7 @@ def _write_tokenizer(spec: ExportSpec, encoder: Encoder, row: Row, out: Path) ->
     settings = json.loads(source.read_text(encoding="utf-8")) if source.is_file() else {}
     stops = stop_ids(tokenizer, settings.get("eos_token_id"), encoder, row)
     pad = tokenizer.pad_token_id
+    settings.pop("_from_model_config", None)  # it is ours from here on
     settings |= {"eos_token_id": list(stops), "pad_token_id": stops[0] if pad is None else pad}
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     (out / "generation_config.json").write_text(text, encoding="utf-8")

@@ -179,11 +179,11 @@ def _gibibytes(count: int) -> str:
 
 def _limitations(line: Lineage) -> str:
     evidence = line.evidence
+    scored, test = evidence.scorecard.test_rows, evidence.splits.test.rows
+    part = f"the first {scored:,} of {test:,}" if scored < test else f"{scored:,}"
+    where = "of the test file" if line.recipe.dataset.test_path else "split off the training file"
     notes = [
-        (
-            f"- Scored on {evidence.scorecard.test_rows:,} rows split from the training data's own "
-            "source; other inputs were not tried."
-        ),
+        f"- Scored on {part} rows {where}; other inputs were not tried.",
         "- What the base model could do before and may have forgotten was not measured.",
         "- Safety and bias were not assessed.",
     ]

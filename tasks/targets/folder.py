@@ -132,7 +132,7 @@ def place(registry: Path, name: str, built: Path, finish: Callable[[Path, int], 
         version = max(versions, default=0) + 1
         final = shelf / f"v{version}"
         finish(built, version)
-        built.chmod(0o755)
+        _open_to_read(built)
         _sync_tree(built)
         shelf.mkdir(exist_ok=True)
         built.rename(final)
@@ -168,6 +168,12 @@ def _point_latest(shelf: Path, version: int) -> None:
 def _latest(shelf: Path) -> str | None:
     link = shelf / "latest"
     return str(link.readlink()) if link.is_symlink() else None
+
+
+def _open_to_read(folder: Path) -> None:
+    """Let others read it: temporary folders and safetensors files are the owner's alone."""
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -77,6 +77,15 @@ def test_an_altered_version_is_not_taken_for_its_content(tmp_path: Path, damaged
     assert (again.version, again.existed) == (2, False)
 
 
+def test_others_can_read_a_release(tmp_path: Path) -> None:
+    with staging(tmp_path, "thing") as folder:
+        (folder / "weights").write_text("a")
+        (folder / "weights").chmod(0o600)
+        released = Path(place(tmp_path, "thing", folder, finish).path)
+    assert released.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in released.iterdir()} == {0o644}
+
+
 def test_a_latest_that_a_crash_left_behind_is_mended(tmp_path: Path) -> None:
     publish(tmp_path, "a")
     publish(tmp_path, "b")
