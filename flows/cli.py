@@ -7,9 +7,11 @@ folder without Prefect. Exit codes are those of `tasks.errors.ExitCode`.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -170,13 +172,30 @@ def _flow(recipe: str, overrides: list[str], *, dry_run: bool) -> ExitCode:
     from flows.reporting import speak_to_terminal
 
     speak_to_terminal()
+    signal.signal(signal.SIGTERM, _as_interrupt)
     run: Any = finetune
-    state = run(recipe, overrides, dry_run, return_state=True)
+    try:
+        state = run(recipe, overrides, dry_run, return_state=True)
+    finally:
+        _send_what_is_left()
     code = CODES.get(state.name, ExitCode.OURS)
     colour = "green" if code == ExitCode.DONE else "red"
     console.print(f"[{colour}]{state.name}[/]", end=" ")
     console.print(state.message or "", markup=False)
     return code
+
+
+def _send_what_is_left() -> None:
+    """Let Prefect's threads send their last words while the server is still there."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all(timeout=5)
+
+
+def _as_interrupt(_sign: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> None:

@@ -147,6 +147,16 @@ class TrainingSection(Section):
     resume_from_checkpoint: Literal["auto", "never"] = "auto"
     num_processes: int = Field(1, ge=1, description="More than one: accelerate launch.")
 
+    @field_validator("eval_strategy", mode="before")
+    @classmethod
+    def _yaml_reads_no_as_false(cls, value: object) -> object:
+        return "no" if value is False else value
+
+    @field_validator("resume_from_checkpoint", mode="before")
+    @classmethod
+    def _a_switch(cls, value: object) -> object:
+        return {True: "auto", False: "never"}[value] if isinstance(value, bool) else value
+
     @model_validator(mode="after")
     def _eval_steps_go_with_steps(self) -> TrainingSection:
         if self.eval_strategy == "steps" and self.eval_steps is None:

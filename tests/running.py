@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-#: A short form of the quickstart that still has to learn: fewer test rows, the same training data.
-QUICK = ("evaluation.max_rows=200",)
-
 
 def free_port() -> int:
     """Return a port that nothing listens on."""

@@ -26,9 +26,9 @@ FEW, MANY = range(2), range(2, 22)
 
 #: A whole run in seconds: little training, few test rows, no requirement to miss.
 SHORT = (
-    *("method=lora", "training.max_steps=24", "training.save_steps=4", "training.logging_steps=2"),
-    *("evaluation.max_rows=16", "requirements.accuracy=null", "requirements.metric=null"),
-    *("evaluation.publish_undecided=true", "training.seed=3"),
+    *("method=lora", "training.max_steps=60", "training.save_steps=6", "training.eval_strategy=no"),
+    *("evaluation.max_rows=40", "requirements.accuracy=null", "requirements.metric=null"),
+    "evaluation.publish_undecided=true",
 )
 
 
@@ -67,6 +67,12 @@ def unbroken(up: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> st
     return weights(only_run(own, "quickstart"))
 
 
+def finished_stages(env: dict[str, str]) -> dict[str, int]:
+    """Return each finished stage's manifest and when it was written."""
+    found = Path(env["FINETUNE_RUNS"]).glob("quickstart/*/*/manifest.json")
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
 def note(kind: str, seed: int, what: str) -> None:
     """Add a trial's outcome to the results when this is the long run."""
     if seed in MANY:
@@ -84,20 +90,25 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def start(env: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start the run and come back at once."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows", *arguments(folder)],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 def trial_kill(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> str:
     rng = random.Random(seed)
     own = up | {"FINETUNE_RUNS": str(folder / "runs")}
     who = rng.choice(["everybody", "child"])
     sign = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     delay = rng.uniform(4, 45)
-    run = subprocess.Popen(
-        [sys.executable, "-m", "flows", *arguments(folder)],
-        cwd=ROOT,
-        env=own,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = start(own, folder)
     deadline = time.monotonic() + delay
     while time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.05)
@@ -109,7 +120,9 @@ def trial_kill(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> st
         except ProcessLookupError:
             continue
     run.wait(120)
+    done_before = finished_stages(own)
     finish(own, folder)
+    assert done_before.items() <= finished_stages(own).items(), "a finished stage was repeated"
     assert weights(only_run(own, "quickstart")) == unbroken
     assert record(only_run(own, "quickstart"), "publish")["version"] == 1
     return f"{sign.name} to {who} after {delay:.0f} s"
@@ -136,6 +149,30 @@ def trial_spoil(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> s
     assert "finished before, but" in said
     assert weights(run) == unbroken
     return f"{how} {stage}/{path.name}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_killed_in_training_goes_on_where_it_was(
+    up: dict[str, str], tmp_path: Path, unbroken: str
+) -> None:
+    own = up | {"FINETUNE_RUNS": str(tmp_path / "runs")}
+    run = start(own, tmp_path)
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "runs").glob("*/*/train/checkpoints/checkpoint-[2-4]*")):
+        assert run.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for pid in [run.pid, *children_of(run.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    run.wait()
+    done_before = finished_stages(own)
+    assert len(done_before) == 3
+    said = finish(own, tmp_path)
+    assert "validate: nothing changed" in said
+    assert done_before.items() <= finished_stages(own).items()
+    assert record(only_run(own, "quickstart"), "train")["resumed_from_step"] >= 12
+    assert weights(only_run(own, "quickstart")) == unbroken
 
 
 @pytest.mark.slow

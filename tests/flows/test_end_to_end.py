@@ -6,18 +6,15 @@ One server serves all cases; each case is the `finetune` command in a child proc
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.running import QUICK, ROOT, command, only_run, prefect, record, running_up, settings
+from tests.running import ROOT, command, only_run, prefect, record, running_up, settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RECIPE = "recipes/quickstart.yaml"
@@ -31,86 +28,98 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
 
 
 def arguments(folder: Path, *overrides: str) -> list[str]:
-    changes = [*QUICK, f"publish.registry={folder / 'registry'}", *overrides]
+    changes = [f"publish.registry={folder / 'registry'}", *overrides]
     return [RECIPE, *(part for change in changes for part in ("--set", change))]
 
 
-def run_method(env: dict[str, str], folder: Path, *overrides: str) -> tuple[str, dict[str, str]]:
-    own = env | {"FINETUNE_RUNS": str(folder / "runs")}
-    done = command(["run", *arguments(folder, *overrides)], own)
+def in_own_runs(env: dict[str, str], folder: Path) -> dict[str, str]:
+    return env | {"FINETUNE_RUNS": str(folder / "runs")}
+
+
+def row_of(run: Path, metric: str) -> dict[str, Any]:
+    return next(row for row in record(run, "evaluate")["metrics"] if row["name"] == metric)
+
+
+def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_path: Path) -> None:
+    """As shipped, by its deployment; then a repeat is answered without a flow, unless spoilt."""
+    registry = tmp_path / "registry"
+    changes = json.dumps([f"publish.registry={registry}"])
+    done = prefect(
+        [
+            "deployment",
+            "run",
+            "finetune/default",
+            "--watch",
+            "--param",
+            f"recipe={RECIPE}",
+            "--param",
+            f"overrides={changes}",
+        ],
+        up,
+    )
     assert done.returncode == 0, done.stdout
-    return done.stdout, own
+    run = only_run(up, "quickstart")
+    row = row_of(run, "exact_match")
+    assert row["base"]["high"] < 0.05
+    assert row["difference"]["low"] > 0.4, row
+    assert record(run, "evaluate")["passed"]
+    assert (registry / "quickstart" / "latest" / "README.md").is_file()
 
-
-def exact_match(scorecard: dict) -> dict:
-    return next(row for row in scorecard["metrics"] if row["name"] == "exact_match")
-
-
-@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
-def test_a_method_learns_the_task_and_is_published(
-    method: str, up: dict[str, str], tmp_path: Path
-) -> None:
-    said, own = run_method(up, tmp_path, f"method={method}")
-    run = only_run(own, "quickstart")
-    scorecard = record(run, "evaluate")
-    row = exact_match(scorecard)
-    assert row["base"]["high"] < 0.2
-    assert row["tuned"]["low"] >= 0.8, row
-    assert row["difference"]["low"] > 0.5
-    assert scorecard["passed"]
-    release = record(run, "publish")
-    assert release["kind"] == ("model" if method == "full" else "adapter")
-    assert (tmp_path / "registry" / "quickstart" / "latest" / "README.md").is_file()
-    assert "finetune generate quickstart" in said
-    assert "Traceback" not in said
-
-
-def test_a_repeat_is_answered_from_the_folder_without_a_flow(
-    up: dict[str, str], tmp_path: Path
-) -> None:
-    _, own = run_method(up, tmp_path, "method=lora")
     start = time.monotonic()
-    again = command(["run", *arguments(tmp_path, "method=lora")], own)
+    again = command(["run", *arguments(tmp_path)], up)
     assert again.returncode == 0, again.stdout
     assert time.monotonic() - start < 5
     assert "nothing changed: answered from" in again.stdout
     assert "Prefect:" not in again.stdout
-    weights = next((only_run(own, "quickstart") / "train").rglob("*.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-1])
-    mended = command(["run", *arguments(tmp_path, "method=lora")], own)
+    assert "finetune generate quickstart" in again.stdout
+
+    samples = run / "evaluate" / "samples.jsonl"
+    samples.write_bytes(samples.read_bytes()[:-1])
+    mended = command(["run", *arguments(tmp_path)], up)
     assert mended.returncode == 0, mended.stdout
-    assert "was altered" in mended.stdout
-    assert "prepare: nothing changed" in mended.stdout
+    assert "evaluate/samples.jsonl was altered" in mended.stdout
+    assert "train: nothing changed" in mended.stdout
+    assert record(run, "evaluate")["test_uses"] == 2
+    assert not (registry / "quickstart" / "v2").exists()
 
 
-def test_a_run_killed_in_training_goes_on_where_it_was(up: dict[str, str], tmp_path: Path) -> None:
-    own = up | {"FINETUNE_RUNS": str(tmp_path / "runs")}
-    changes = arguments(tmp_path, "method=lora", "training.save_steps=10")
-    child = subprocess.Popen(
-        [sys.executable, "-m", "flows", "run", *changes],
-        cwd=ROOT,
-        env=own,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 300
-    while not list((tmp_path / "runs").glob("*/*/train/checkpoints/checkpoint-[2-9]0*/*.json")):
-        assert child.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+#: Enough to learn the form of the answers and some of their content, in half a minute.
+BRIEF = (
+    *("training.max_steps=120", "evaluation.max_rows=100", "requirements.accuracy=null"),
+    *("requirements.metric=null", "training.eval_strategy=no", "training.save_steps=60"),
+)
+
+
+@pytest.mark.parametrize("method", ["qlora", "full"])
+def test_a_method_learns_the_task_and_is_published(
+    method: str, up: dict[str, str], tmp_path: Path
+) -> None:
+    own = in_own_runs(up, tmp_path)
+    kind = "merged" if method == "qlora" else "adapter"
+    changes = (*BRIEF, f"method={method}", f"publish.kind={kind}")
+    done = command(["run", *arguments(tmp_path, *changes)], own)
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout
     run = only_run(own, "quickstart")
-    done_before = {
-        s: (run / s / "manifest.json").stat().st_mtime_ns for s in ("prepare", "validate")
-    }
-    again = command(["run", *changes], own)
-    assert again.returncode == 0, again.stdout
-    for stage, when in done_before.items():
-        assert (run / stage / "manifest.json").stat().st_mtime_ns == when
-        assert f"{stage}: nothing changed" in again.stdout
-    assert record(run, "train")["resumed_from_step"] >= 10
-    assert exact_match(record(run, "evaluate"))["tuned"]["low"] > 0.7
+    assert row_of(run, "token_accuracy")["difference"]["low"] > 0.2
+    assert row_of(run, "exact_match")["difference"]["low"] > 0.05
+    release = record(run, "publish")
+    assert release["kind"] == ("model" if method == "full" else "merged")
+    assert record(run, "train")["method"] == method
+    answer = command(
+        [
+            "generate",
+            "quickstart",
+            "My Kelora Kettle never came",
+            "--registry",
+            str(tmp_path / "registry"),
+            "--max-new-tokens",
+            "40",
+        ],
+        own,
+    )
+    assert answer.returncode == 0, answer.stdout
+    assert "queue" in answer.stdout
 
 
 def test_a_defective_data_set_is_stopped_before_training(
@@ -128,7 +137,7 @@ def test_a_defective_data_set_is_stopped_before_training(
             rows[line] = json.dumps(row)
     spoilt = tmp_path / "spoilt.jsonl"
     spoilt.write_text("\n".join(rows) + "\n")
-    own = up | {"FINETUNE_RUNS": str(tmp_path / "runs")}
+    own = in_own_runs(up, tmp_path)
     done = command(["run", *arguments(tmp_path, f"dataset.path={spoilt}")], own)
     assert done.returncode == 1, done.stdout
     assert "DataRejected" in done.stdout
@@ -144,8 +153,8 @@ def test_a_defective_data_set_is_stopped_before_training(
 def test_a_requirement_out_of_reach_ends_without_a_release(
     up: dict[str, str], tmp_path: Path
 ) -> None:
-    own = up | {"FINETUNE_RUNS": str(tmp_path / "runs")}
-    hard = ("method=lora", "training.max_steps=2", "requirements.accuracy=0.999")
+    own = in_own_runs(up, tmp_path)
+    hard = (*BRIEF[:2], "training.max_steps=2", "training.eval_strategy=no", "method=lora")
     done = command(["run", *arguments(tmp_path, *hard)], own)
     assert done.returncode == 1, done.stdout
     assert "QualityRejected" in done.stdout
@@ -153,22 +162,19 @@ def test_a_requirement_out_of_reach_ends_without_a_release(
 
 
 def test_plan_loads_nothing_and_trains_nothing(up: dict[str, str], tmp_path: Path) -> None:
-    own = up | {"FINETUNE_RUNS": str(tmp_path / "runs")}
+    own = in_own_runs(up, tmp_path)
     done = command(["plan", *arguments(tmp_path)], own)
     assert done.returncode == 0, done.stdout
     assert not (only_run(own, "quickstart") / "train").exists()
 
 
-def test_the_deployment_runs_through_server_and_worker(up: dict[str, str], tmp_path: Path) -> None:
-    """And a gate's no is a failed run with the gate's name; a missing recipe is one line."""
-    overrides = json.dumps([*QUICK, "method=lora", f"publish.registry={tmp_path / 'registry'}"])
-    run = ["deployment", "run", "finetune/default", "--watch"]
-    done = prefect([*run, "--param", f"recipe={RECIPE}", "--param", f"overrides={overrides}"], up)
-    assert done.returncode == 0, done.stdout
-    assert (tmp_path / "registry" / "quickstart" / "latest").exists()
-    missing = prefect([*run, "--param", "recipe=recipes/nothing.yaml"], up)
-    assert missing.returncode == 1
-    assert "InputRejected" in missing.stdout, missing.stdout
+def test_a_recipe_that_is_missing_on_the_worker_is_one_line(up: dict[str, str]) -> None:
+    done = prefect(
+        ["deployment", "run", "finetune/default", "--watch", "--param", "recipe=recipes/no.yaml"],
+        up,
+    )
+    assert done.returncode == 1
+    assert "InputRejected" in done.stdout, done.stdout
 
 
 def test_a_schedule_makes_runs_appear(up: dict[str, str]) -> None:
