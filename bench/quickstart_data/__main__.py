@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.quickstart_data.mails import Row, row
 
 SEED = 20261123
-TRAIN_ROWS = 2_700
+TRAIN_ROWS = 3_000
 TEST_ROWS = {  # (values, wording, template) held out → rows
     (False, False, False): 125,
     (True, False, False): 125,
