@@ -113,13 +113,13 @@ def trial_kill(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> st
     while time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.05)
     below = children_of(run.pid) if run.poll() is None else []
-    victims = below[-1:] if who == "child" else [run.pid, *below]
+    victims = below[-1:] if who == "child" and below else [run.pid, *below]
     for pid in victims:
         try:
             os.kill(pid, sign)
         except ProcessLookupError:
             continue
-    run.wait(120)
+    run.wait(400)
     done_before = finished_stages(own)
     finish(own, folder)
     assert done_before.items() <= finished_stages(own).items(), "a finished stage was repeated"
