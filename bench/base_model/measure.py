@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 MAX_LENGTH = 256
+BATCH = 8
 RATES = {"lora": 4e-3, "full": 1e-3}
 
 
@@ -84,7 +85,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "train_rows": len(train),
         "test_rows": len(test),
         "settings": {
-            "batch": 16,
+            "batch": BATCH,
             "epochs": arguments.epochs,
             "max_length": MAX_LENGTH,
             "lora": {"r": 16, "alpha": 32},
@@ -144,7 +145,7 @@ def train_once(
         learning_rate=rate,
         lr_scheduler_type="cosine",
         warmup_steps=10,
-        per_device_train_batch_size=16,
+        per_device_train_batch_size=BATCH,
         num_train_epochs=epochs,
         assistant_only_loss=True,
         logging_steps=10,
