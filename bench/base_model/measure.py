@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 MAX_LENGTH = 256
-BATCH = 8
+BATCH = 16
 RATES = {"lora": 4e-3, "full": 1e-3}
 
 
