@@ -14,29 +14,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT, command, only_run, record, running_up
+from tests.running import ROOT, command, only_run, record
 
 RESULTS = ROOT / "bench" / "results" / "faults.jsonl"
 FEW, MANY = range(2), range(2, 22)
 
-#: A whole run in seconds: little training, few test rows, no requirement to miss.
+#: A whole run in well under a minute; what it learns is of no interest, only that it is the same.
 SHORT = (
-    *("method=lora", "training.max_steps=60", "training.save_steps=6", "training.eval_strategy=no"),
-    *("evaluation.max_rows=40", "requirements.accuracy=null", "requirements.metric=null"),
-    "evaluation.publish_undecided=true",
+    *("method=lora", "training.max_steps=24", "training.save_steps=3", "training.eval_strategy=no"),
+    *("dataset.max_rows=700", "validation.max_leaked_fraction=0.1", "evaluation.max_rows=8"),
+    *(
+        "requirements.accuracy=null",
+        "requirements.metric=null",
+        "evaluation.publish_undecided=true",
+    ),
 )
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
-    """One server for all trials."""
-    with running_up(tmp_path_factory.mktemp("up")) as env:
-        yield env
 
 
 def arguments(folder: Path) -> list[str]:
@@ -124,7 +120,7 @@ def trial_kill(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> st
     finish(own, folder)
     assert done_before.items() <= finished_stages(own).items(), "a finished stage was repeated"
     assert weights(only_run(own, "quickstart")) == unbroken
-    assert record(only_run(own, "quickstart"), "publish")["version"] == 1
+    assert len(list((folder / "registry").glob("quickstart/v*"))) <= 1
     return f"{sign.name} to {who} after {delay:.0f} s"
 
 
@@ -159,7 +155,7 @@ def test_a_run_killed_in_training_goes_on_where_it_was(
     own = up | {"FINETUNE_RUNS": str(tmp_path / "runs")}
     run = start(own, tmp_path)
     deadline = time.monotonic() + 300
-    while not list((tmp_path / "runs").glob("*/*/train/checkpoints/checkpoint-[2-4]*")):
+    while not list((tmp_path / "runs").glob("*/*/train/checkpoints/checkpoint-1[25]*")):
         assert run.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -6,25 +6,16 @@ One server serves all cases; each case is the `finetune` command in a child proc
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.running import ROOT, command, only_run, prefect, record, running_up, settings
+from tests.running import ROOT, command, only_run, prefect, record, settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RECIPE = "recipes/quickstart.yaml"
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
-    """A server, pool, deployments and worker, as `make up` starts them."""
-    with running_up(tmp_path_factory.mktemp("up")) as env:
-        yield env
 
 
 def arguments(folder: Path, *overrides: str) -> list[str]:
@@ -41,9 +32,10 @@ def row_of(run: Path, metric: str) -> dict[str, Any]:
 
 
 def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_path: Path) -> None:
-    """As shipped, by its deployment; then a repeat is answered without a flow, unless spoilt."""
+    """One epoch by its deployment; then a repeat is answered without a flow, unless spoilt."""
     registry = tmp_path / "registry"
-    changes = json.dumps([f"publish.registry={registry}"])
+    less = ("training.num_train_epochs=1", "requirements.accuracy=0.1", "evaluation.max_rows=200")
+    changes = json.dumps([f"publish.registry={registry}", *less])
     done = prefect(
         [
             "deployment",
@@ -61,12 +53,12 @@ def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_p
     run = only_run(up, "quickstart")
     row = row_of(run, "exact_match")
     assert row["base"]["high"] < 0.05
-    assert row["difference"]["low"] > 0.4, row
+    assert row["difference"]["low"] > 0.1, row
     assert record(run, "evaluate")["passed"]
     assert (registry / "quickstart" / "latest" / "README.md").is_file()
 
     start = time.monotonic()
-    again = command(["run", *arguments(tmp_path)], up)
+    again = command(["run", *arguments(tmp_path, *less)], up)
     assert again.returncode == 0, again.stdout
     assert time.monotonic() - start < 5
     assert "nothing changed: answered from" in again.stdout
@@ -75,7 +67,7 @@ def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_p
 
     samples = run / "evaluate" / "samples.jsonl"
     samples.write_bytes(samples.read_bytes()[:-1])
-    mended = command(["run", *arguments(tmp_path)], up)
+    mended = command(["run", *arguments(tmp_path, *less)], up)
     assert mended.returncode == 0, mended.stdout
     assert "evaluate/samples.jsonl was altered" in mended.stdout
     assert "train: nothing changed" in mended.stdout
@@ -85,8 +77,8 @@ def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_p
 
 #: Enough to learn the form of the answers and some of their content, in half a minute.
 BRIEF = (
-    *("training.max_steps=120", "evaluation.max_rows=100", "requirements.accuracy=null"),
-    *("requirements.metric=null", "training.eval_strategy=no", "training.save_steps=60"),
+    *("training.max_steps=100", "evaluation.max_rows=80", "requirements.accuracy=null"),
+    *("requirements.metric=null", "training.eval_strategy=no", "training.save_steps=50"),
 )
 
 
@@ -102,7 +94,7 @@ def test_a_method_learns_the_task_and_is_published(
     assert "Traceback" not in done.stdout
     run = only_run(own, "quickstart")
     assert row_of(run, "token_accuracy")["difference"]["low"] > 0.2
-    assert row_of(run, "exact_match")["difference"]["low"] > 0.05
+    assert row_of(run, "exact_match")["difference"]["low"] > 0
     release = record(run, "publish")
     assert release["kind"] == ("model" if method == "full" else "merged")
     assert record(run, "train")["method"] == method
@@ -161,13 +153,6 @@ def test_a_requirement_out_of_reach_ends_without_a_release(
     assert not (tmp_path / "registry").exists()
 
 
-def test_plan_loads_nothing_and_trains_nothing(up: dict[str, str], tmp_path: Path) -> None:
-    own = in_own_runs(up, tmp_path)
-    done = command(["plan", *arguments(tmp_path)], own)
-    assert done.returncode == 0, done.stdout
-    assert not (only_run(own, "quickstart") / "train").exists()
-
-
 def test_a_recipe_that_is_missing_on_the_worker_is_one_line(up: dict[str, str]) -> None:
     done = prefect(
         ["deployment", "run", "finetune/default", "--watch", "--param", "recipe=recipes/no.yaml"],
@@ -213,9 +198,11 @@ def test_up_names_a_port_that_another_program_has(tmp_path: Path) -> None:
     assert "is taken by another program" in done.stdout
 
 
-def test_without_a_server_a_run_uses_an_ephemeral_one(tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "prefect", ignore_errors=True)
+def test_without_a_server_a_plan_uses_an_embedded_one_and_trains_nothing(tmp_path: Path) -> None:
     env = settings(tmp_path)
     done = command(["plan", *arguments(tmp_path)], env)
     assert done.returncode == 0, done.stdout
-    assert "ephemeral" in done.stdout
+    assert "embedded" in done.stdout
+    assert "Planned" in done.stdout
+    assert "Error logging to API" not in done.stdout
+    assert not (only_run(env, "quickstart") / "train").exists()
