@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.running import running_up
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
@@ -39,3 +41,10 @@ def _only_loopback() -> Iterator[None]:
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send run folders to the test's own folder."""
     monkeypatch.setenv("FINETUNE_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A server, pool, deployments and worker, as `make up` starts them; one for all tests."""
+    with running_up(tmp_path_factory.mktemp("up")) as env:
+        yield env
