@@ -125,11 +125,13 @@ def _from_hub(name: str, revision: str | None) -> Path:
         )
     except HFValidationError as error:
         problem = f"is not a Hub id: {error}"
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, OSError):
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError):
         problem = (
             "is no folder here, the Hub cannot be reached and no copy is in the local cache. "
             "Give a folder, or run once while online."
         )
     except HfHubHTTPError as error:
         problem = f"could not be fetched: {str(error).splitlines()[0]}"
+    except OSError as error:
+        problem = f"could not be stored: {error}"
     raise ModelError(f"{wanted}: {problem}")

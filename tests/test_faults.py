@@ -120,7 +120,7 @@ def trial_kill(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> st
     finish(own, folder)
     assert done_before.items() <= finished_stages(own).items(), "a finished stage was repeated"
     assert weights(only_run(own, "quickstart")) == unbroken
-    assert len(list((folder / "registry").glob("quickstart/v*"))) <= 1
+    assert record(only_run(own, "quickstart"), "publish")["version"] == 1
     return f"{sign.name} to {who} after {delay:.0f} s"
 
 
@@ -129,7 +129,7 @@ def trial_spoil(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> s
     own = up | {"FINETUNE_RUNS": str(folder / "runs")}
     finish(own, folder)
     run = only_run(own, "quickstart")
-    stage = rng.choice(["prepare", "validate", "train", "evaluate"])
+    stage = rng.choice(["prepare", "validate", "train", "evaluate", "publish"])
     names = json.loads((run / stage / "manifest.json").read_text())["files"]
     path = run / stage / rng.choice([*sorted(names), "manifest.json"])
     how = rng.choice(["delete", "cut", "alter"])

@@ -29,7 +29,7 @@ def judge(recipe: Recipe, splits: Splits, samples: Sequence[Sample], uses: int) 
     if not any(metric.name == "loss" for metric in metrics):
         raise DataError("no test row has a token the loss looks at; see the data report.")
     checkable = splits.checkable and splits.row_type != "text"
-    primary = "exact_match" if checkable else "loss"
+    primary = recipe.requirements.metric or ("exact_match" if checkable else "loss")
     gates = (
         meets_requirement(recipe.requirements, metrics, checkable=checkable),
         better_than_base(next(metric for metric in metrics if metric.name == primary)),
