@@ -172,7 +172,7 @@ def test_a_schedule_makes_runs_appear(up: dict[str, str]) -> None:
     deadline = time.monotonic() + 70
     while time.monotonic() < deadline:
         listed = prefect(["flow-run", "ls", "--state", "Scheduled", "--limit", "5"], up)
-        if "Scheduled" in listed.stdout:
+        if "SCHEDULED" in listed.stdout:
             break
         time.sleep(3)
     else:
