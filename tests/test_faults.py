@@ -167,7 +167,8 @@ def test_a_run_killed_in_training_goes_on_where_it_was(
     said = finish(own, tmp_path)
     assert "validate: nothing changed" in said
     assert done_before.items() <= finished_stages(own).items()
-    assert record(only_run(own, "quickstart"), "train")["resumed_from_step"] >= 12
+    # The newest checkpoint may not be whole yet; the one before it is.
+    assert record(only_run(own, "quickstart"), "train")["resumed_from_step"] >= 9
     assert weights(only_run(own, "quickstart")) == unbroken
 
 
