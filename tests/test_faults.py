@@ -173,7 +173,7 @@ def test_a_run_killed_in_training_goes_on_where_it_was(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", FEW)
+@pytest.mark.parametrize("seed", FEW[:1])  # the second kill is the one above
 def test_a_killed_run_ends_in_the_same_release(
     seed: int, up: dict[str, str], tmp_path: Path, unbroken: str
 ) -> None:
