@@ -34,7 +34,7 @@ def row_of(run: Path, metric: str) -> dict[str, Any]:
 def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_path: Path) -> None:
     """One epoch by its deployment; then a repeat is answered without a flow, unless spoilt."""
     registry = tmp_path / "registry"
-    less = ("training.num_train_epochs=1", "requirements.accuracy=0.02", "evaluation.max_rows=100")
+    less = ("training.num_train_epochs=1", "requirements.accuracy=0.02", "evaluation.max_rows=200")
     changes = json.dumps([f"publish.registry={registry}", *less])
     done = prefect(
         [
@@ -77,8 +77,8 @@ def test_the_quickstart_runs_through_server_and_worker(up: dict[str, str], tmp_p
 
 #: Enough to learn the form of the answers and some of their content, in half a minute.
 BRIEF = (
-    *("training.max_steps=60", "evaluation.max_rows=60", "requirements.accuracy=0.8"),
-    *("requirements.metric=token_accuracy", "training.eval_strategy=no", "training.save_steps=30"),
+    *("training.max_steps=80", "evaluation.max_rows=80", "requirements.accuracy=0.8"),
+    *("requirements.metric=token_accuracy", "training.eval_strategy=no", "training.save_steps=40"),
 )
 
 
