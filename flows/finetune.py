@@ -118,11 +118,13 @@ def _failure(check: DataCheck) -> str:
 
 def _refusal(choice: Recommendation) -> Outcome | None:
     """Return the gate's outcome where no training is advised or possible."""
-    if choice.method == "nothing_fits":
-        return Outcome("NothingFits", "; ".join(choice.warnings + choice.would_change), PLAN)
-    if choice.method == "prompting":
-        return Outcome("DataRejected", "; ".join(choice.warnings + choice.would_change), PLAN)
-    return None
+    states = {"nothing_fits": "NothingFits", "prompting": "DataRejected"}
+    if choice.method not in states:
+        return None
+    decided = [f"{r.answer}: {r.argues_for}" for r in choice.reasons if r.outcome == "decided"]
+    why = [choice.conflict] if choice.conflict else decided
+    told = " ".join([*why, *choice.warnings, *choice.would_change])
+    return Outcome(states[choice.method], told, PLAN)
 
 
 def _plan_line(choice: Recommendation) -> str:

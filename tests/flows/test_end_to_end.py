@@ -154,6 +154,19 @@ def test_a_requirement_out_of_reach_ends_without_a_release(
     assert not (tmp_path / "registry").exists()
 
 
+def test_a_model_that_cannot_fit_ends_before_training_and_says_what_it_needs(
+    up: dict[str, str], tmp_path: Path
+) -> None:
+    own = in_own_runs(up, tmp_path)
+    done = command(["run", *arguments(tmp_path, "budget.vram_gb=0.1")], own)
+    assert done.returncode == 3, done.stdout
+    assert "Traceback" not in done.stdout
+    ending = done.stdout[done.stdout.index("NothingFits") :]
+    assert "needs" in ending
+    assert "0.1 GiB usable" in ending
+    assert not (only_run(own, "quickstart") / "train").exists()
+
+
 def test_a_recipe_that_is_missing_on_the_worker_is_one_line(up: dict[str, str]) -> None:
     done = prefect(
         ["deployment", "run", "finetune/default", "--watch", "--param", "recipe=recipes/no.yaml"],
