@@ -22,7 +22,7 @@ up: install ## Prefect server, work pool, deployments and worker; Ctrl-C stops t
 	@$(BIN)/finetune up
 
 test: install check ## what CI runs: checks, then all tests but stress
-	$(BIN)/python -m pytest -q -m "not stress"
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not stress"
 
 check: install ## format, lint, types, import order
 	$(BIN)/ruff format --check .
@@ -31,7 +31,7 @@ check: install ## format, lint, types, import order
 	$(BIN)/lint-imports
 
 stress: install ## long fault, fuzz and scale runs; results in bench/results/
-	$(BIN)/python -m pytest -q -m stress
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m stress
 
 schema: install ## write recipes/recipe.schema.json, from which editors complete recipes
 	$(BIN)/python -m flows.schema

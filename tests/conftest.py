@@ -17,6 +17,8 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Two workers on two cores (`make test`): two threads each would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")
 
@@ -45,6 +47,6 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A server, pool, deployments and worker, as `make up` starts them; one for all tests."""
+    """A server, pool, deployments and worker, as `make up` starts them; one a test process."""
     with running_up(tmp_path_factory.mktemp("up")) as env:
         yield env

@@ -22,6 +22,8 @@ from tests.running import ROOT, command, only_run, record
 
 RESULTS = ROOT / "bench" / "results" / "faults.jsonl"
 FEW, MANY = range(2), range(2, 22)
+#: Each group of trials is one test process with a server of its own.
+APART = [pytest.param(s, marks=pytest.mark.xdist_group(f"faults {s % 2}")) for s in MANY]
 
 #: A whole run in well under a minute; what it learns is of no interest, only that it is the same.
 SHORT = (
@@ -147,6 +149,7 @@ def trial_spoil(seed: int, up: dict[str, str], folder: Path, unbroken: str) -> s
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("faults")
 @pytest.mark.timeout(900)
 def test_a_run_killed_in_training_goes_on_where_it_was(
     up: dict[str, str], tmp_path: Path, unbroken: str
@@ -172,8 +175,9 @@ def test_a_run_killed_in_training_goes_on_where_it_was(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("faults")
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", FEW[:1])  # the second kill is the one above
+@pytest.mark.parametrize("seed", FEW)
 def test_a_killed_run_ends_in_the_same_release(
     seed: int, up: dict[str, str], tmp_path: Path, unbroken: str
 ) -> None:
@@ -181,6 +185,7 @@ def test_a_killed_run_ends_in_the_same_release(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("faults")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", FEW)
 def test_a_spoilt_output_is_made_again(
@@ -191,7 +196,7 @@ def test_a_spoilt_output_is_made_again(
 
 @pytest.mark.stress
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("seed", MANY)
+@pytest.mark.parametrize("seed", APART)
 def test_many_killed_runs_end_in_the_same_release(
     seed: int, up: dict[str, str], tmp_path: Path, unbroken: str
 ) -> None:
@@ -200,7 +205,7 @@ def test_many_killed_runs_end_in_the_same_release(
 
 @pytest.mark.stress
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("seed", MANY)
+@pytest.mark.parametrize("seed", APART)
 def test_many_spoilt_outputs_are_made_again(
     seed: int, up: dict[str, str], tmp_path: Path, unbroken: str
 ) -> None:

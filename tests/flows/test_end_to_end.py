@@ -14,7 +14,11 @@ import pytest
 
 from tests.running import ROOT, command, only_run, prefect, record, settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("end to end"),  # one process, so one server
+]
 RECIPE = "recipes/quickstart.yaml"
 
 
