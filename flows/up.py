@@ -22,11 +22,13 @@ from urllib.parse import urlsplit
 from flows.display import console
 from flows.server import DEFAULT_URL, answers, configured_url
 from tasks.errors import ExitCode, FolderError
-from tasks.processes import CHECKOUT, quiet_environment
+from tasks.processes import CHECKOUT, quiet_environment, stop
 
 __all__ = ["POOL", "up"]
 
 POOL = "local"
+#: As Ctrl-C would; a server or worker that does not listen is told again, then ended.
+POLITELY = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 START_SECONDS = 180
 
 
@@ -72,7 +74,7 @@ def _bring_up(url: str, outputs: Path) -> ExitCode:
         return ExitCode.DONE
     finally:
         for child in reversed(children):
-            _stop(child)
+            stop(child, POLITELY)
     return ExitCode.DONE
 
 
@@ -93,7 +95,7 @@ def _start_server(url: str, log: Path) -> subprocess.Popen[bytes]:
     with console.status("starting the server"):
         while not answers(url):
             if server.poll() is not None or time.monotonic() > deadline:
-                _stop(server)
+                stop(server, POLITELY)
                 raise FolderError(f"the Prefect server did not start; its log: {log}")
             time.sleep(0.5)
     return server
@@ -154,18 +156,6 @@ def _wait(children: list[subprocess.Popen[bytes]]) -> None:
     while all(child.poll() is None for child in children):
         time.sleep(0.5)
     raise FolderError(f"a part stopped by itself; see the logs in {CHECKOUT / 'outputs'}")
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End a part and everything it started: politely, then not."""
-    for sign, patience in ((signal.SIGINT, 15), (signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-        if child.poll() is not None:
-            return
-        os.killpg(child.pid, sign)
-        try:
-            child.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _as_interrupt(_sign: int, _frame: FrameType | None) -> None:

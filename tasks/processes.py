@@ -153,9 +153,13 @@ def run_child(
         raise errors.StageError(_obituary(module, child.returncode, log))
 
 
-def stop(child: subprocess.Popen[str], patience_seconds: float = 20) -> None:
-    """End the child and everything it started: SIGTERM, then SIGKILL."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+def stop(
+    child: subprocess.Popen[Any],
+    signs: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGKILL),
+    patience_seconds: float = 20,
+) -> None:
+    """End the child and everything it started, signal by signal, with patience after each."""
+    for sign in signs:
         if child.poll() is not None:
             return
         os.killpg(child.pid, sign)

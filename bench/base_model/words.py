@@ -48,68 +48,17 @@ LISTS = {
 }
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+]  # fmt: skip
 UNITS = [
-    "kilos",
-    "litres",
-    "metres",
-    "boxes",
-    "bags",
-    "pieces",
-    "pages",
-    "packets",
-    "hours",
-    "minutes",
-    "days",
-    "weeks",
-]
+    "kilos", "litres", "metres", "boxes", "bags", "pieces", "pages", "packets", "hours", "minutes",
+    "days", "weeks",
+]  # fmt: skip
 ONSETS = [
-    "b",
-    "br",
-    "c",
-    "ch",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "kl",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pl",
-    "pr",
-    "qu",
-    "r",
-    "s",
-    "sh",
-    "sk",
-    "st",
-    "t",
-    "th",
-    "tr",
-    "v",
-    "w",
-    "y",
-    "z",
-]
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p",
+    "pl", "pr", "qu", "r", "s", "sh", "sk", "st", "t", "th", "tr", "v", "w", "y", "z",
+]  # fmt: skip
 VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ea", "ee", "ie", "oo", "ou"]
 CODAS = ["", "", "", "", "n", "r", "l", "s", "m", "x", "nd", "rt", "ll", "ck", "th"]
 _WORDS = {kind: text.split() for kind, text in LISTS.items()}

@@ -213,34 +213,9 @@ MODELS = {
     "held_out": ["##@", "X-##", "Max", "Lite"],
 }
 STARTS = [
-    "b",
-    "br",
-    "c",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "kl",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pl",
-    "r",
-    "s",
-    "sk",
-    "st",
-    "t",
-    "tr",
-    "v",
-    "w",
-    "z",
-]
+    "b", "br", "c", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl",
+    "r", "s", "sk", "st", "t", "tr", "v", "w", "z",
+]  # fmt: skip
 ENDS = ["n", "r", "l", "s", "x", "ra", "lo", "na", "ko", "ve", "mi", "to", "ria", "den", "tek"]
 MAKES_PER_SIDE = {"known": 400, "held_out": 120}
 
