@@ -6,11 +6,12 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from bench.base_model.corpus import document
-from bench.quickstart_data import values, wording
+from bench.quickstart_data import fresh, values, wording
 from bench.quickstart_data.__main__ import DEFECTS, generate
 from bench.quickstart_data.mails import PRIORITIES
 
@@ -44,10 +45,10 @@ def pattern(form: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
-def forms(side: str) -> list[str]:
+def forms(source: ModuleType, side: str) -> list[str]:
     """Return every wording of one side that is long enough to be told apart."""
-    tables = [*wording.PROBLEMS.values(), *wording.URGENCY.values()]
-    tables += [wording.ORDERS, wording.HELLOS, wording.MOODS, wording.BYES]
+    tables = [*source.PROBLEMS.values(), *source.URGENCY.values()]
+    tables += [source.ORDERS, source.HELLOS, source.MOODS, source.BYES]
     return [form for table in tables for form in table[side] if len(form) > 3]
 
 
@@ -66,9 +67,10 @@ def test_held_out_values_never_occur_in_training():
     assert not shapes & held
 
 
-def test_held_out_wording_never_occurs_in_training():
+@pytest.mark.parametrize("source", [wording, fresh])
+def test_held_out_wording_never_occurs_in_training(source: ModuleType):
     mails = [mail(row) for n, row in TRAIN.items() if n not in PLANTED["missing_content"]]
-    for form in forms("held_out"):
+    for form in forms(source, "held_out"):
         found = pattern(form)
         assert not any(found.search(text) for text in mails), form
 
@@ -100,6 +102,13 @@ def test_labels_and_copied_values_are_right():
         assert found["order"] is None or found["order"] in mail(row)
 
 
+def test_the_second_test_set_shares_no_mail_with_the_others():
+    rows = [json.loads(line) for line in fresh.generate().splitlines()]
+    assert len(rows) == len(TEST)
+    assert not {mail(row) for row in rows} & {mail(row) for row in (*CLEAN, *TEST)}
+    assert all(answer(row)["product"] in mail(row) for row in rows)
+
+
 def test_clean_rows_are_unique_and_not_in_the_test_set():
     mails = [mail(row) for row in (*CLEAN, *TEST)]
     assert len(mails) == len(set(mails))
@@ -129,16 +138,9 @@ def test_pretraining_never_saw_the_quickstart_task():
     corpus = [m["content"] for i in range(3_000) for m in document(7, i)]
     labels = "|".join(["queue", "priority", "urgent", "normal", "low", *wording.PROBLEMS])
     assert not re.search(rf"\b(?:{labels})\b", "\n".join(corpus), re.IGNORECASE)
-    table = [
-        form for queue in wording.PROBLEMS.values() for side in queue.values() for form in side
-    ]
-    table += [
-        f
-        for level in wording.URGENCY.values()
-        for side in level.values()
-        for f in side
-        if len(f) > 12
-    ]
+    tables = [*wording.PROBLEMS.values(), *wording.URGENCY.values()]
+    tables += [*fresh.PROBLEMS.values(), *fresh.URGENCY.values()]
+    table = [form for level in tables for side in level.values() for form in side if len(form) > 12]
     text = "\n".join(corpus)
     for form in table:
         longest = max(re.split(r"\[[^\]]*\]|{\w+}", form), key=len)

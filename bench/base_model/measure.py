@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.base_model.scoring import answers
+from bench.quickstart_data.fresh import generate as generate_fresh
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--lora_rate", type=float, default=RATES["lora"])
     parser.add_argument("--full_rate", type=float, default=RATES["full"])
     parser.add_argument("--methods", nargs="+", default=["lora", "full"])
+    parser.add_argument("--fresh", action="store_true", help="also score the second test set")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     result = measure(arguments)
@@ -61,7 +63,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(arguments.base)
     train, test = rows(arguments.data, tokenizer)
     base = AutoModelForCausalLM.from_pretrained(arguments.base, dtype=torch.float32)
-    runs = [{"method": "base", "seed": None} | level(base, tokenizer, test)]
+    fresh = [json.loads(line) for line in generate_fresh().splitlines() if arguments.fresh]
+    runs = [{"method": "base", "seed": None} | levels(base, tokenizer, test, fresh)]
     logger.info("base %s", runs[0]["all"])
     for method in arguments.methods:
         for seed in range(arguments.seeds):
@@ -69,7 +72,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             model, figures = train_once(
                 arguments.base, train, method=method, seed=seed, rate=rate, epochs=arguments.epochs
             )
-            runs.append({"method": method, "seed": seed} | figures | level(model, tokenizer, test))
+            runs.append(
+                {"method": method, "seed": seed} | figures | levels(model, tokenizer, test, fresh)
+            )
             logger.info(
                 "%s %s %s %s",
                 method,
@@ -179,6 +184,18 @@ GROUPS = {
     "held_out_template": ["template"],
     "held_out_all": ["values", "wording", "template"],
 }
+WHOLE = ("all", *GROUPS)
+
+
+def levels(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    test: list[dict[str, Any]],
+    fresh: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Return the level on test.jsonl and, where there is one, on the second test set."""
+    found = level(model, tokenizer, test)
+    return found | ({"fresh": level(model, tokenizer, fresh)} if fresh else {})
 
 
 def level(
@@ -231,13 +248,16 @@ def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for method in dict.fromkeys(run["method"] for run in runs):
         mine = [run for run in runs if run["method"] == method]
-        result[method] = {
-            group: interval(
-                sum(run[group]["right"] for run in mine), sum(run[group]["rows"] for run in mine)
-            )
-            for group in ("all", *GROUPS)
-        }
+        result[method] = {group: together([run[group] for run in mine]) for group in WHOLE}
+        if "fresh" in mine[0]:
+            parts = {group: together([run["fresh"][group] for run in mine]) for group in WHOLE}
+            result[method]["fresh"] = parts
     return result
+
+
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the interval of several runs' rows together."""
+    return interval(sum(part["right"] for part in parts), sum(part["rows"] for part in parts))
 
 
 def machine() -> str:

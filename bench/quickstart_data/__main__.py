@@ -12,7 +12,9 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
+from bench.quickstart_data import wording as usual
 from bench.quickstart_data.mails import Row, row
 
 SEED = 20261123
@@ -60,10 +62,10 @@ def generate() -> dict[str, str]:
     }
 
 
-def unique(rng: random.Random, seen: set[str], **held: bool) -> Row:
+def unique(rng: random.Random, seen: set[str], wording: ModuleType = usual, **held: bool) -> Row:
     """Return a row whose mail is not in `seen`, and note it there."""
     while True:
-        made = row(rng, **held)
+        made = row(rng, wording=wording, **held)
         text = made["messages"][0]["content"]
         if text not in seen:
             seen.add(text)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import random
 import re
+from types import ModuleType
 
-from bench.quickstart_data import values, wording
+from bench.quickstart_data import values
+from bench.quickstart_data import wording as usual
 
 ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 NO_ORDER_FRACTION = 0.08
@@ -19,8 +21,18 @@ PRIORITIES = {"urgent": 0.33, "normal": 0.37, "low": 0.3}
 Row = dict[str, object]
 
 
-def row(rng: random.Random, *, held_values: bool, held_wording: bool, held_template: bool) -> Row:
-    """Return one row: messages, the template, and which parts are held out."""
+def row(
+    rng: random.Random,
+    *,
+    held_values: bool,
+    held_wording: bool,
+    held_template: bool,
+    wording: ModuleType = usual,
+) -> Row:
+    """Return one row: messages, the template, and which parts are held out.
+
+    `wording` is a module with the tables of `wording.py`.
+    """
     side = {True: "held_out", False: "known"}
     value_side, word_side = side[held_values], side[held_wording]
     queue = rng.choice(list(wording.PROBLEMS))
