@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 Severity = Literal["critical", "warning", "info"]
 Method = Literal["full", "lora", "qlora"]
+Variant = Literal["lora", "rslora", "dora", "lora_plus", "lora_fa", "adalora", "pissa"]
 
 
 class Record(BaseModel):
@@ -155,7 +156,7 @@ class Hyperparameters(Record):
 
     r: int | None
     lora_alpha: int | None
-    variant: Literal["lora", "rslora"] | None
+    variant: Variant | None
     effective_scale: float | None
     target_modules: str | tuple[str, ...] | None
     learning_rate: float

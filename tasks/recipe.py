@@ -9,11 +9,22 @@ are chosen by `recommend`. Reading a file (lines, overrides, suggestions) is in
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-__all__ = ["PLANNED_SECTIONS", "Recipe", "Section"]
+from tasks.sections.adapter import LoraSection, QuantizationSection
+from tasks.sections.section import Fraction, Section, Share
+
+__all__ = [
+    "PLANNED_SECTIONS",
+    "Fraction",
+    "LoraSection",
+    "QuantizationSection",
+    "Recipe",
+    "Section",
+    "Share",
+]
 
 NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
 
@@ -25,14 +36,10 @@ PLANNED_SECTIONS = {
     "retrain": "scheduled retraining",
 }
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """One section of the recipe: frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+#: Combinations that no library of the stack can train, and why.
+IMPOSSIBLE = {
+    ("qlora", "pissa"): "a 4-bit weight cannot be split into singular directions (PEFT 0.21)",
+}
 
 
 class ModelSection(Section):
@@ -51,32 +58,6 @@ class ModelSection(Section):
     trust_remote_code: bool = Field(
         False, description="Run Python code shipped with the model. Off unless you trust it."
     )
-
-
-class LoraSection(Section):
-    """The adapter, for `method: lora` and `method: qlora`. Names as in PEFT's LoraConfig."""
-
-    variant: Literal["lora", "rslora"] | None = Field(
-        None, description="None: chosen by recommend (rsLoRA from r = 64 on, arXiv 2312.03732)."
-    )
-    r: int | None = Field(None, ge=1, le=1024, description="Rank. None: chosen by recommend.")
-    lora_alpha: int | None = Field(
-        None, ge=1, description="None: 2r; under rsLoRA 2 * sqrt(r), so that the scale stays 2."
-    )
-    lora_dropout: float = Field(0.05, ge=0, lt=1, description="0.05 as in TRL and axolotl.")
-    target_modules: str | tuple[str, ...] = Field(
-        "all-linear", description="all-linear as in LoRA Without Regret (2025-09)."
-    )
-    modules_to_save: tuple[str, ...] | None = None
-
-
-class QuantizationSection(Section):
-    """How the frozen base is quantized for `method: qlora`. Names as in BitsAndBytesConfig."""
-
-    load_in_4bit: bool | None = Field(None, description="Implied by method: qlora.")
-    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
-    bnb_4bit_use_double_quant: bool = True
-    bnb_4bit_compute_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
 class DatasetSection(Section):
@@ -245,6 +226,18 @@ class Recipe(Section):
     budget: BudgetSection = BudgetSection()
     evaluation: EvaluationSection = EvaluationSection()
     publish: PublishSection = PublishSection()
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Recipe:
+        variant = self.lora.variant
+        if why := IMPOSSIBLE.get((self.method, variant or "")):
+            raise ValueError(f"method: {self.method} with lora.variant: {variant}: {why}")
+        if variant == "adalora" and self.dataset.packing:
+            raise ValueError(
+                "lora.variant: adalora with dataset.packing: ranks fall by a count of steps, which "
+                "packing changes. Leave one of them out"
+            )
+        return self
 
     @field_validator("name")
     @classmethod

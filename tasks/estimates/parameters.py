@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import re
 
-from tasks.contracts import Linear
+from tasks.contracts import Linear, Variant
 from tasks.errors import RecipeError
 from tasks.estimates.architecture import Architecture
+from tasks.methods import VARIANTS, adalora
+from tasks.methods.lora import trainable_parameters as lora_parameters
+from tasks.recipe import LoraSection
 
-__all__ = ["adapted", "lora_parameters", "trainable_parameters"]
+__all__ = ["adapted", "first_rank", "lora_parameters", "trainable_parameters", "variant_for"]
+
+#: From this rank on the variant is rsLoRA (arXiv 2312.03732), as in the guide.
+RSLORA_FROM = 64
 
 
 def adapted(
@@ -49,16 +55,22 @@ def _ends_with(layer: Linear, name: str) -> bool:
     return layer.name == name or layer.name.endswith(f".{name}")
 
 
-def lora_parameters(layers: tuple[Linear, ...], r: int) -> int:
-    """Return the size of all A and B together."""
-    return sum(r * (x.in_features + x.out_features) * x.count for x in layers)
+def variant_for(r: int, lora: LoraSection) -> Variant:
+    """Return the recipe's variant, else LoRA, from rank 64 on rsLoRA."""
+    return lora.variant or ("rslora" if r >= RSLORA_FROM else "lora")
+
+
+def first_rank(r: int, lora: LoraSection) -> int:
+    """Return the rank that training starts with: r, under AdaLoRA more."""
+    return adalora.initial_rank(r, lora) if lora.variant == "adalora" else r
 
 
 def trainable_parameters(
-    architecture: Architecture, method: str, r: int | None, target_modules: str | tuple[str, ...]
+    architecture: Architecture, method: str, r: int | None, lora: LoraSection
 ) -> int:
-    """Return how many numbers the method trains."""
+    """Return how many numbers the method trains, under AdaLoRA at the start."""
     if method == "full":
         return architecture.parameters
     assert r is not None
-    return lora_parameters(adapted(architecture, target_modules), r)
+    layers = adapted(architecture, lora.target_modules)
+    return VARIANTS[variant_for(r, lora)].trainable_parameters(layers, first_rank(r, lora))

@@ -9,12 +9,20 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from tasks.contracts import CostEstimate, Hyperparameters, MemoryEstimate, Method, Record
+from tasks.contracts import (
+    CostEstimate,
+    Hyperparameters,
+    MemoryEstimate,
+    Method,
+    Record,
+    Variant,
+)
 from tasks.estimates.cost import estimate_cost, flops_per_token
 from tasks.estimates.facts import Facts
 from tasks.estimates.memory import Setup, estimate
-from tasks.estimates.parameters import trainable_parameters
+from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
+from tasks.methods import VARIANTS
 
 __all__ = ["Plan", "alpha_for", "learning_rate", "make_plan", "precision", "pure_half_memory"]
 
@@ -22,9 +30,6 @@ __all__ = ["Plan", "alpha_for", "learning_rate", "make_plan", "precision", "pure
 #: "A small base model": LoRA 4e-3, full 1e-3 at 2M), the upper one the middle of the guide's ranges
 #: (LoRA 1e-4 to 3e-4, full 1e-5 to 5e-5; LoRA 10 x full). Between them: heuristic, log-linear.
 RATES = {"full": ((2e6, 1e-3), (1e9, 2e-5)), "lora": ((2e6, 4e-3), (1e9, 2e-4))}
-
-#: From this rank on the variant is rsLoRA (arXiv 2312.03732), as in the guide.
-RSLORA_FROM = 64
 
 #: Heuristic: below this size bfloat16 on a CPU with AMX gains nothing.
 BF16_ON_CPU_FROM = 1e9
@@ -39,16 +44,17 @@ class Plan(Record):
     cost: CostEstimate
 
 
-def learning_rate(method: Method, parameters: int) -> float:
+def learning_rate(method: Method, parameters: int, variant: Variant = "lora") -> float:
     """Return the rate for a method and a model size, log-linear between two known points.
 
-    Example: LoRA at 50M parameters: 4e-3 at 2M and 2e-4 at 1B give 8.5e-4.
+    Example: LoRA at 50M parameters: 4e-3 at 2M and 2e-4 at 1B give 8.5e-4; LoRA+ half of it.
     """
     (small, at_small), (large, at_large) = RATES["full" if method == "full" else "lora"]
     share = math.log(parameters / small) / math.log(large / small)
     share = min(1.0, max(0.0, share))
     rate = math.exp(math.log(at_small) + share * (math.log(at_large) - math.log(at_small)))
-    return float(f"{rate:.2g}")
+    factor = 1.0 if method == "full" else getattr(VARIANTS[variant], "RATE_FACTOR", 1.0)
+    return float(f"{rate * factor:.2g}")
 
 
 def alpha_for(r: int, variant: str) -> int:
@@ -84,7 +90,8 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     accumulation = accumulation_for(training, batch)
     sequences = math.ceil(facts.train_tokens / facts.length) if facts.packing else facts.rows
     steps = optimizer_steps(max(1, sequences), batch, accumulation, training)
-    trained = trainable_parameters(facts.architecture, method, r, facts.lora.target_modules)
+    adapter = _adapter_settings(facts, method, r)
+    trained = trainable_parameters(facts.architecture, method, r, facts.lora)
     full_pass = optimizer_steps(
         max(1, sequences),
         batch,
@@ -97,13 +104,12 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     flops = flops_per_token(
         facts.architecture, method, trained, round(mean), checkpointing=checkpointing
     )
-    adapter = _adapter_settings(facts, method, r)
     return Plan(
         method=method,
         hyperparameters=Hyperparameters(
             **adapter,
             learning_rate=training.learning_rate
-            or learning_rate(method, facts.architecture.parameters),
+            or learning_rate(method, facts.architecture.parameters, adapter["variant"] or "lora"),
             num_train_epochs=training.num_train_epochs,
             max_steps=training.max_steps,
             per_device_train_batch_size=batch,
@@ -133,9 +139,10 @@ def _adapter_settings(facts: Facts, method: Method, r: int) -> dict:
     names = ("r", "lora_alpha", "variant", "effective_scale", "target_modules")
     if method == "full":
         return dict.fromkeys(names)
-    variant = facts.lora.variant or ("rslora" if r >= RSLORA_FROM else "lora")
-    alpha = facts.lora.lora_alpha or alpha_for(r, variant)
-    scale = alpha / (math.sqrt(r) if variant == "rslora" else r)
+    variant = variant_for(r, facts.lora)
+    first = first_rank(r, facts.lora)
+    alpha = facts.lora.lora_alpha or alpha_for(first, variant)
+    scale = VARIANTS[variant].effective_scale(first, alpha)
     return dict(zip(names, (r, alpha, variant, scale, facts.lora.target_modules), strict=True))
 
 

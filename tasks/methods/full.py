@@ -9,10 +9,7 @@ weight, at a rate of 1e-5 most of them.
 
 from __future__ import annotations
 
-from tasks.contracts import Hyperparameters
-from tasks.recipe import LoraSection
-
-__all__ = ["QUANTIZED", "base_dtype", "peft_config", "trainable_parameters"]
+__all__ = ["QUANTIZED", "base_dtype", "trainable_parameters"]
 
 #: Whether the frozen base is kept in 4 bit.
 QUANTIZED = False
@@ -26,7 +23,3 @@ def trainable_parameters(parameters: int) -> int:
 def base_dtype(_dtype: str) -> str:
     """Return the precision the weights are kept in, whatever the precision of the products."""
     return "float32"
-
-
-def peft_config(_hyperparameters: Hyperparameters, _lora: LoraSection) -> None:
-    """Return None: there is no adapter."""

@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING
 
 from tasks.contracts import Hyperparameters
 from tasks.methods import lora as plain
-from tasks.methods.lora import base_dtype, trainable_parameters
+from tasks.methods.lora import trainable_parameters
 from tasks.recipe import LoraSection
 
 if TYPE_CHECKING:
     from peft import LoraConfig
 
-__all__ = ["QUANTIZED", "base_dtype", "effective_scale", "peft_config", "trainable_parameters"]
-
-#: Whether the frozen base is kept in 4 bit.
-QUANTIZED = False
+__all__ = ["effective_scale", "peft_config", "trainable_parameters"]
 
 
 def effective_scale(r: int, lora_alpha: int) -> float:

@@ -17,6 +17,7 @@ from tasks.trainer.failures import explain
 from tasks.trainer.outcome import write_outcome
 from tasks.trainer.progress import build_watch, is_main, tell
 from tasks.trainer.spec import TrainSpec
+from tasks.trainer.variants import can_resume
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -81,6 +82,13 @@ def _hush() -> None:
 
 def _where_to_start(spec: TrainSpec) -> Path | None:
     if spec.training.resume_from_checkpoint == "never":
+        return None
+    if not can_resume(spec):
+        if any(spec.checkpoints.glob("checkpoint-*")):
+            tell(
+                f"starts anew: lora.variant: {spec.hyperparameters.variant} cannot go on from a "
+                "checkpoint (PEFT 0.21 does not load its pruned ranks into training)"
+            )
         return None
     from accelerate import PartialState
 

@@ -17,6 +17,7 @@ from tasks.methods import METHODS
 from tasks.trainer.loop import loop_class
 from tasks.trainer.rows import count_labels, encode_split
 from tasks.trainer.spec import TrainSpec
+from tasks.trainer.variants import keep_start, variant_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,15 +90,21 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         dtype=method.base_dtype(spec.hyperparameters.dtype),
         quantization=spec.quantization if method.QUANTIZED else None,
     )
-    trainer = loop_class()(
+    variant = variant_of(spec)
+    trainer = loop_class(variant, spec.lora)(
         model=model,
         args=args,
         train_dataset=train,
         eval_dataset=encode_split(spec, encoder, spec.validation) if spec.evaluates else None,
         processing_class=tokenizer,
-        peft_config=method.peft_config(spec.hyperparameters, spec.lora),
+        peft_config=None
+        if variant is None
+        else variant.peft_config(spec.hyperparameters, spec.lora),
     )
+    if variant is not None and hasattr(variant, "adapt"):
+        variant.adapt(trainer.model)
     _keep_adapters_in_float32(trainer)
+    keep_start(spec, trainer.model)
     _nothing_was_lost(spec, trainer)
     planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
@@ -179,8 +186,8 @@ def _keep_adapters_in_float32(trainer: SFTTrainer) -> None:
     """TRL trains adapters of a 4-bit base in bfloat16, but a resumed run loads them as float32."""
     import torch
 
-    for parameter in cast("PreTrainedModel", trainer.model).parameters():
-        if parameter.requires_grad:
+    for name, parameter in cast("PreTrainedModel", trainer.model).named_parameters():
+        if parameter.requires_grad or "lora_" in name:  # LoRA-FA freezes its A
             parameter.data = parameter.data.to(torch.float32)
 
 

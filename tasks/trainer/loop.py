@@ -1,5 +1,8 @@
 """The loop: TRL's SFTTrainer, with a loss that must stay a number and an exact validation loss.
 
+A variant of LoRA may bring its own optimizer, a penalty on the training loss, and an act after each
+step; what TRL calls the loss is not the model's own, so a penalty that PEFT adds there is lost.
+
 transformers' `eval_loss` is a mean of batch means; it changes with the batch size and the number of
 processes. Here it is the mean over all loss-bearing validation tokens, sum / count, and evaluating
 draws no random number, so that it cannot change what is trained.
@@ -11,13 +14,17 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import RecipeError
+from tasks.recipe import LoraSection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
     from datasets import Dataset
     from transformers import PreTrainedModel
     from trl import SFTTrainer
 
-__all__ = ["diverged", "loop_class"]
+__all__ = ["diverged", "loop_class", "validation_loss"]
 
 
 def diverged(learning_rate: float, step: int, what: str) -> RecipeError:
@@ -29,25 +36,38 @@ def diverged(learning_rate: float, step: int, what: str) -> RecipeError:
     )
 
 
-def loop_class() -> type[SFTTrainer]:
-    """Return the class; TRL is imported here and not on top."""
-    import torch
-    from accelerate.utils import broadcast
+def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer]:
+    """Return the class; TRL is imported here and not on top.
+
+    Args:
+        variant: The module of `tasks/methods/` that the adapter comes from; None: no adapter.
+        lora: The recipe's section, for the optimizer of the variant.
+    """
     from trl import SFTTrainer
 
     class Loop(SFTTrainer):
         """SFTTrainer whose `eval_loss` is exact and whose training loss is finite."""
 
+        def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - theirs
+            if hasattr(variant, "make_optimizer") and self.optimizer is None:
+                self.optimizer = variant.make_optimizer(self.model, self.args, lora)
+            return super().create_optimizer(model)
+
         def compute_loss(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - TRL's signature
             loss = super().compute_loss(*args, **kwargs)
-            if cast("PreTrainedModel", self.model).training and not math.isfinite(loss.item()):
+            if not cast("PreTrainedModel", self.model).training:
+                return loss
+            if not math.isfinite(loss.item()):
                 rate = self.args.learning_rate
                 raise diverged(rate, self.state.global_step + 1, f"the loss became {loss.item()}")
+            if hasattr(variant, "penalty"):
+                # The losses of accumulated batches are summed, each divided by all their tokens.
+                loss = loss + variant.penalty(self.model) / self.current_gradient_accumulation_steps
             return loss
 
         def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:  # noqa: ANN401
             cast("PreTrainedModel", self.model).eval()
-            metrics = self._validation_loss()
+            metrics = validation_loss(self, super().compute_loss)
             self._metrics["eval"].clear()
             self.log(dict(metrics))
             self.control = self.callback_handler.on_evaluate(
@@ -55,23 +75,30 @@ def loop_class() -> type[SFTTrainer]:
             )
             return metrics
 
-        def _validation_loss(self) -> dict[str, float]:
-            """Every process scores all rows: a shared-out last batch would hold rows twice."""
-            rows = cast("Dataset", self.eval_dataset)
-            collate: Any = self.data_collator
-            size = self.args.per_device_eval_batch_size
-            total, tokens = 0.0, 0
-            with torch.no_grad(), self.compute_loss_context_manager():
-                for first in range(0, len(rows), size):
-                    picked = [rows[i] for i in range(first, min(first + size, len(rows)))]
-                    batch = self._prepare_inputs(collate(picked))
-                    count = int((batch["labels"][..., 1:] != -100).sum())
-                    total += super().compute_loss(self.model, batch).item() * count
-                    tokens += count
-            loss = total / tokens
-            if self.args.world_size > 1:
-                # The best step and an early stop hang on it: the same bits in every process.
-                loss = broadcast(torch.tensor(loss, device=self.args.device)).item()
-            return {"eval_loss": loss, "eval_tokens": tokens}
-
     return Loop
+
+
+def validation_loss(trainer: SFTTrainer, loss_of: Callable[..., Any]) -> dict[str, float]:
+    """Return the mean loss over all validation tokens, and how many there are.
+
+    Every process scores all rows: a shared-out last batch would hold rows twice.
+    """
+    import torch
+    from accelerate.utils import broadcast
+
+    rows = cast("Dataset", trainer.eval_dataset)
+    collate: Any = trainer.data_collator
+    size = trainer.args.per_device_eval_batch_size
+    total, tokens = 0.0, 0
+    with torch.no_grad(), trainer.compute_loss_context_manager():
+        for first in range(0, len(rows), size):
+            picked = [rows[i] for i in range(first, min(first + size, len(rows)))]
+            batch = trainer._prepare_inputs(collate(picked))
+            count = int((batch["labels"][..., 1:] != -100).sum())
+            total += loss_of(trainer.model, batch).item() * count
+            tokens += count
+    loss = total / tokens
+    if trainer.args.world_size > 1:
+        # The best step and an early stop hang on it: the same bits in every process.
+        loss = broadcast(torch.tensor(loss, device=trainer.args.device)).item()
+    return {"eval_loss": loss, "eval_tokens": tokens}

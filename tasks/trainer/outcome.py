@@ -14,7 +14,7 @@ import json
 import platform
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tasks.contracts import Checkpoint
 from tasks.run_folder import write_atomically
@@ -22,9 +22,10 @@ from tasks.trainer import checkpoints, memory
 from tasks.trainer.build import parameter_counts
 from tasks.trainer.progress import Watch
 from tasks.trainer.spec import TrainSpec
+from tasks.trainer.variants import save_weights
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, TrainerState
+    from transformers import TrainerState
     from trl import SFTTrainer
 
 __all__ = ["write_outcome"]
@@ -75,7 +76,7 @@ def _write_weights(spec: TrainSpec, trainer: SFTTrainer, kind: str, best: int | 
     half = spec.home / f".{kind}.half"
     shutil.rmtree(half, ignore_errors=True)
     if best is None:
-        cast("PreTrainedModel", trainer.model).save_pretrained(half)
+        save_weights(spec, trainer.model, half)
     else:
         copy = checkpoints.best_copy(spec.checkpoints, best)
         why = checkpoints.problem(copy)

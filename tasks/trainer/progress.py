@@ -19,6 +19,7 @@ from tasks.processes import emit
 from tasks.trainer import checkpoints
 from tasks.trainer.loop import diverged
 from tasks.trainer.spec import TrainSpec
+from tasks.trainer.variants import save_weights, variant_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerControl, TrainerState
@@ -55,6 +56,7 @@ class Watch:
 
     def __init__(self, spec: TrainSpec, facts: dict[str, Any], began: float) -> None:
         self.spec = spec
+        self.variant = variant_of(spec)
         self.began = began
         self.earlier_seconds = float(facts.get("wall_seconds", 0))
         self.step_seconds = float(facts.get("step_seconds", 0))
@@ -85,6 +87,17 @@ class Watch:
     def on_step_begin(self, *_: object, **__: object) -> None:
         """Start the clock of a step."""
         self.step_began = time.monotonic()
+
+    def on_optimizer_step(
+        self,
+        _args: object,
+        state: TrainerState,
+        _control: TrainerControl,
+        **event: Any,  # noqa: ANN401 - transformers' event
+    ) -> None:
+        """Let the variant act between the optimizer's step and the clearing of gradients."""
+        if self.variant is not None and hasattr(self.variant, "after_step"):
+            self.variant.after_step(event["model"], state.global_step + 1)
 
     def on_step_end(
         self, _args: object, state: TrainerState, control: TrainerControl, **_: object
@@ -185,7 +198,7 @@ class Watch:
         half = home.with_name(f".{home.name}.half")
         for folder in (half, home):
             shutil.rmtree(folder, ignore_errors=True)
-        model.save_pretrained(half)
+        save_weights(self.spec, model, half)
         checkpoints.seal(half, {}, rng_states=0)
         half.rename(home)
 

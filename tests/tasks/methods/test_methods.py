@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts import Linear
-from tasks.methods import METHODS, full, lora, qlora, rslora
+from tasks.estimates.parameters import first_rank
+from tasks.methods import METHODS, VARIANTS, full, lora, lora_plus, rslora
 from tasks.recipe import LoraSection
 from tests.records import make_recommendation
 from tests.tiny import build_tiny_model
@@ -78,7 +79,7 @@ def linear_layers(model: Any, targets: tuple[str, ...] | None) -> list[Linear]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("r", [1, 4, 64])
-@pytest.mark.parametrize("variant", ["lora", "rslora"])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("targets", [None, ("q_proj", "v_proj"), ("down_proj",)])
 def test_count_and_scale_match_peft(
     base: Path, variant: str, r: int, targets: tuple[str, ...] | None
@@ -93,18 +94,43 @@ def test_count_and_scale_match_peft(
         "lora", r=r, lora_alpha=24, variant=variant, target_modules=targets or "all-linear"
     ).hyperparameters
     assert chosen is not None
-    method = METHODS[variant]
-    adapted = get_peft_model(model, method.peft_config(chosen, LoraSection()))
+    chosen = chosen.model_copy(update={"steps": 100})
+    section = LoraSection(variant=variant)
+    first = first_rank(r, section)
+    method = VARIANTS[variant]
+    adapted = get_peft_model(model, method.peft_config(chosen, section))
+    if hasattr(method, "adapt"):
+        method.adapt(adapted)
     trained = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
-    assert trained == method.trainable_parameters(layers, r)
-    scales = {m.scaling["default"] for m in adapted.modules() if isinstance(m, LoraLayer)}
-    assert scales == {method.effective_scale(r, 24)}
+    assert trained == method.trainable_parameters(layers, first)
+    found = [m for m in adapted.modules() if isinstance(m, LoraLayer)]
+    # AdaLoRA divides by the rank in its forward pass only.
+    rank = first if variant == "adalora" else 1
+    (scale,) = {m.scaling["default"] / rank for m in found}
+    assert scale == pytest.approx(method.effective_scale(first, 24))
 
 
-def test_qlora_takes_the_adapter_of_the_variant() -> None:
-    for variant, stabilized in (("lora", False), ("rslora", True)):
-        chosen = make_recommendation("qlora", variant=variant).hyperparameters
-        assert chosen is not None
-        config = qlora.peft_config(chosen, LoraSection(modules_to_save=("lm_head",)))
-        assert config.use_rslora is stabilized
-        assert config.modules_to_save == ["lm_head"]
+@pytest.mark.slow
+def test_lora_plus_gives_b_the_stated_multiple_of_a_s_rate(base: Path) -> None:
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM, TrainingArguments
+
+    chosen = make_recommendation("lora", variant="lora_plus").hyperparameters
+    section = LoraSection(variant="lora_plus", loraplus_lr_ratio=7)
+    assert chosen is not None
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base), lora_plus.peft_config(chosen, section)
+    )
+    args = TrainingArguments(learning_rate=3e-4, use_cpu=True)
+    optimizer = lora_plus.make_optimizer(model, args, section)
+    names = {id(p): name for name, p in model.named_parameters()}
+    rates = {names[id(p)]: g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    assert {rate for name, rate in rates.items() if "lora_A" in name} == {3e-4}
+    (faster,) = {rate for name, rate in rates.items() if "lora_B" in name}
+    assert faster == pytest.approx(21e-4)
+
+
+def test_a_key_of_another_variant_is_refused() -> None:
+    with pytest.raises(ValueError, match="target_r: belongs to variant: adalora"):
+        LoraSection(variant="lora", target_r=4)
+    assert LoraSection(variant="adalora", target_r=4).target_r == 4
