@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base_model import BaseModelFiles, find_path, resolve
+from tasks.chat_template import find_template
 from tasks.errors import DataError
 from tasks.estimates.hardware import detect
 from tasks.recipe import Recipe
@@ -158,7 +159,7 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
         name = getattr(dataset, key)
         if name is None:
             continue
-        path = find_path(name)
+        path = find_template(name) if key == "chat_template" else find_path(name)
         if path is None or not path.is_file():
             raise DataError(
                 f"dataset.{key}: {name}: no such file, neither from {Path.cwd()} nor in the "

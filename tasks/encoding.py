@@ -3,23 +3,23 @@
 The data gate counts loss-bearing tokens with this code, and the trainer feeds what it returns to
 TRL as `input_ids` and `labels`; so what was validated is what is trained. At inference the prompt
 is encoded by `encode_prompt`, whose ids are the beginning of what `encode` returns.
-
-Which template: the recipe's, else the tokenizer's; TRL's training template of the same family where
-the tokenizer's lacks `{% generation %}` marks; else turns are told apart by their prefixes.
+Which template writes a chat is decided in `tasks/chat_template.py`.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.errors import DataError
+from tasks.chat_template import choose_template, writes_tool_calls, writes_tools
 from tasks.recipe import DatasetSection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Encoded", "Encoder", "answer_of"]
+__all__ = ["Encoded", "Encoder", "answer_of", "turn_text"]
 
 RowType = Literal["messages", "prompt_completion", "text"]
 Row = dict[str, Any]
@@ -59,8 +59,15 @@ class Encoded:
 def answer_of(row: Row, row_type: RowType) -> str:
     """Return the text a model is expected to give: the last assistant turn or the completion."""
     if row_type == "messages":
-        return str(row["messages"][-1]["content"])
+        return turn_text(row["messages"][-1])
     return str(row["completion"]) if row_type == "prompt_completion" else ""
+
+
+def turn_text(turn: dict[str, Any]) -> str:
+    """Return what a turn says: its content, and its tool calls as JSON after it."""
+    calls = [call["function"] for call in turn.get("tool_calls", ())]
+    said = [turn["content"]] if turn["content"] or not calls else []
+    return "\n".join([*said, *(json.dumps(call, ensure_ascii=False) for call in calls)])
 
 
 class Encoder:
@@ -78,28 +85,9 @@ class Encoder:
         self.row_type = row_type
         self.template, self.template_origin = None, "none: rows are plain text"
         if row_type == "messages":
-            self.template, self.template_origin = self._choose_template()
-
-    def _choose_template(self) -> tuple[str, str]:
-        from trl.chat_template_utils import get_training_chat_template, has_generation_markers
-
-        template = self.tokenizer.chat_template
-        if not isinstance(template, str):
-            raise DataError(
-                "dataset.format: the rows are chats but the model's tokenizer has no chat template. "
-                "Set dataset.chat_template to a Jinja file, for instance "
-                "tasks/assets/templates/chatml.jinja, or give prompt and completion columns."
+            self.template, self.template_origin = choose_template(
+                tokenizer, from_recipe=dataset.chat_template != "auto"
             )
-        origin = "the recipe's" if self.dataset.chat_template != "auto" else "the tokenizer's"
-        if has_generation_markers(template):
-            return template, origin
-        try:
-            patched = get_training_chat_template(self.tokenizer)
-        except ValueError:
-            return template, f"{origin}, assistant turns found by their prefixes"
-        if patched is None:
-            return template, origin
-        return patched, f"{origin}, with TRL's generation marks of that family"
 
     def encode(self, row: Row) -> Encoded:
         """Return ids and loss mask of a whole row, not truncated.
@@ -108,7 +96,7 @@ class Encoder:
             ValueError: The template refuses the row, or rewrites earlier turns.
         """
         if self.row_type == "messages":
-            return self._encode_messages(row["messages"])
+            return self._encode_messages(row)
         if self.row_type == "prompt_completion":
             prompt = self._prompt_ids(row["prompt"])
             completion = self._with_eos(self._ids(row["completion"]))
@@ -124,53 +112,97 @@ class Encoder:
             ValueError: The row is raw text, which has no prompt, or the template refuses it.
         """
         if self.row_type == "messages":
-            return self._render(row["messages"][:-1], add_generation_prompt=True)
+            return self._render(row, len(row["messages"]) - 1, add_generation_prompt=True)
         if self.row_type == "prompt_completion":
             return self._prompt_ids(row["prompt"])
         raise ValueError("raw text has no prompt")
 
-    def _encode_messages(self, messages: list[dict[str, Any]]) -> Encoded:
+    @cached_property
+    def _marked(self) -> bool:
         from trl.chat_template_utils import has_generation_markers
 
         assert self.template is not None
-        if not self.dataset.assistant_only_loss:
-            ids = self._render(messages)
-            return Encoded(ids, [1] * len(ids))
-        if has_generation_markers(self.template):
-            out = self._apply(messages, return_assistant_tokens_mask=True)
-            return Encoded(list(out["input_ids"]), list(out["assistant_masks"]))
-        return self._mask_by_prefixes(messages)
+        return has_generation_markers(self.template)
 
-    def _mask_by_prefixes(self, messages: list[dict[str, Any]]) -> Encoded:
-        ids, mask = self._render(messages), []
-        for position, message in enumerate(messages):
-            if message["role"] != "assistant":
-                continue
-            start = self._render(messages[:position], add_generation_prompt=True)
-            end = self._render(messages[: position + 1])
-            if ids[: len(start)] != start or ids[: len(end)] != end:
-                raise ValueError("the chat template rewrites earlier turns; give one with marks")
-            mask += [0] * (len(start) - len(mask)) + [1] * (len(end) - len(start))
-        return Encoded(ids, mask + [0] * (len(ids) - len(mask)))
+    @cached_property
+    def _writes_calls(self) -> bool:
+        return writes_tool_calls(self.tokenizer)
+
+    @cached_property
+    def _writes_tools(self) -> bool:
+        return writes_tools(self.tokenizer, self.template or "")
+
+    def _encode_messages(self, row: Row) -> Encoded:
+        self._require_tools(row)
+        if not self.dataset.assistant_only_loss:
+            ids = self._render(row)
+            encoded = Encoded(ids, [1] * len(ids))
+        elif self._marked:
+            out = self._apply(row, return_assistant_tokens_mask=True)
+            encoded = Encoded(list(out["input_ids"]), list(out["assistant_masks"]))
+        else:
+            encoded = self._mask_by_prefixes(row)
+        return self._without_unweighted(row, encoded)
+
+    def _require_tools(self, row: Row) -> None:
+        """Refuse a chat with tools if the template would leave them out without a word."""
+        calls = any(turn["role"] == "tool" or "tool_calls" in turn for turn in row["messages"])
+        if calls and not self._writes_calls:
+            raise ValueError("the chat template writes no tool calls; give one that does")
+        if row.get("tools") and not self._writes_tools:
+            raise ValueError("the chat template does not write which tools there are")
+
+    def _mask_by_prefixes(self, row: Row) -> Encoded:
+        ids = self._render(row)
+        mask = [0] * len(ids)
+        for position, turn in enumerate(row["messages"]):
+            if turn["role"] == "assistant":
+                start, end = self._span(row, position, ids)
+                mask[start:end] = [1] * (end - start)
+        return Encoded(ids, mask)
+
+    def _without_unweighted(self, row: Row, encoded: Encoded) -> Encoded:
+        """Take turns of weight 0 out of what is learned."""
+        for position, turn in enumerate(row["messages"]):
+            if turn.get("weight") == 0:
+                start, end = self._span(row, position, encoded.input_ids)
+                encoded.loss_mask[start:end] = [0] * (end - start)
+        return encoded
+
+    def _span(self, row: Row, position: int, ids: list[int]) -> tuple[int, int]:
+        """Return where an assistant's turn stands among the tokens of the whole row."""
+        start = self._render(row, position, add_generation_prompt=True)
+        end = self._render(row, position + 1)
+        if ids[: len(start)] != start or ids[: len(end)] != end:
+            raise ValueError("the chat template rewrites earlier turns; give one with marks")
+        return len(start), len(end)
 
     def _render(
-        self, messages: list[dict[str, Any]], *, add_generation_prompt: bool = False
+        self, row: Row, turns: int | None = None, *, add_generation_prompt: bool = False
     ) -> list[int]:
-        return list(self._apply(messages, add_generation_prompt=add_generation_prompt)["input_ids"])
+        out = self._apply(row, turns, add_generation_prompt=add_generation_prompt)
+        return list(out["input_ids"])
 
-    def _apply(self, messages: list[dict[str, Any]], **options: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
+    def _apply(self, row: Row, turns: int | None = None, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
         from jinja2 import TemplateError
 
         try:
             out: Any = self.tokenizer.apply_chat_template(
-                messages, chat_template=self.template, tokenize=True, return_dict=True, **options
+                row["messages"][:turns],
+                tools=row.get("tools"),
+                chat_template=self.template,
+                tokenize=True,
+                return_dict=True,
+                **options,
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError, KeyError) as error:
             raise ValueError(f"the chat template refuses it: {error}") from None
         return dict(out)
 
     def _prompt_ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text)["input_ids"])
+        """Return a beginning's ids: one BOS where the tokenizer gives one, also if the text has it."""
+        ids, bos = list(self.tokenizer(text)["input_ids"]), self.tokenizer.bos_token_id
+        return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

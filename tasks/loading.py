@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tasks.base_model import find_path
+from tasks.chat_template import find_template, template_names
 from tasks.errors import DataError, ModelError
 from tasks.recipe import ModelSection, QuantizationSection
 
@@ -48,9 +48,12 @@ def load_tokenizer(
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: its tokenizer does not load: {error}") from None
     if chat_template != "auto":
-        path = find_path(chat_template)
+        path = find_template(chat_template)
         if path is None:
-            raise DataError(f"dataset.chat_template: {chat_template}: no such file.")
+            raise DataError(
+                f"dataset.chat_template: {chat_template}: no such file, and none of the names "
+                f"{', '.join(template_names())}."
+            )
         tokenizer.chat_template = path.read_text(encoding="utf-8")
     return tokenizer
 

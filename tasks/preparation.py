@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tasks.base_model import BaseModelFiles, find_path, read_config
+from tasks.base_model import BaseModelFiles, read_config
+from tasks.chat_template import find_template
 from tasks.contracts import Splits
 from tasks.loading import load_tokenizer
 from tasks.profile.assembling import Assembler, data_files
@@ -53,6 +54,8 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
 def _template(recipe: Recipe) -> str:
     """Return the hash of the recipe's own template, which may change while its name stays."""
     path = (
-        None if recipe.dataset.chat_template == "auto" else find_path(recipe.dataset.chat_template)
+        None
+        if recipe.dataset.chat_template == "auto"
+        else find_template(recipe.dataset.chat_template)
     )
     return file_sha256(path) if path and path.is_file() else ""

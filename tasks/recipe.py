@@ -41,6 +41,18 @@ IMPOSSIBLE = {
     ("qlora", "pissa"): "a 4-bit weight cannot be split into singular directions (PEFT 0.21)",
 }
 
+Format = Literal[
+    "auto",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "prompt_completion",
+    "text",
+    "guanaco",
+    "classification",
+    "preference",
+]
+
 
 class ModelSection(Section):
     """The base model."""
@@ -66,10 +78,13 @@ class DatasetSection(Section):
     path: str = Field(min_length=1, description="A JSONL, JSON, CSV or Parquet file of examples.")
     validation_path: str | None = Field(None, description="Own validation file; else split off.")
     test_path: str | None = Field(None, description="Own test file; else split off.")
-    format: Literal["auto", "messages", "alpaca", "prompt_completion", "text"] = "auto"
+    format: Format = "auto"
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="The format's column name -> the file's, dots for nesting.",
+    )
+    label_names: dict[str, str] | tuple[str, ...] = Field(
+        (), description="Names of numeric labels: a list from 0 on, or {value: name}."
     )
     chat_template: str = Field("auto", description="auto: the tokenizer's; else a Jinja file.")
     max_length: int | None = Field(
@@ -84,6 +99,11 @@ class DatasetSection(Section):
     validation_size: Share = Field(0.1, description="Share of the rows, by content hash.")
     test_size: Share = Field(0.1, description="Share of the rows, by content hash.")
     max_rows: int | None = Field(None, ge=1, description="Use the first rows only, for a trial.")
+
+    @field_validator("label_names", mode="before")
+    @classmethod
+    def _values_as_text(cls, value: object) -> object:
+        return {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class ValidationSection(Section):

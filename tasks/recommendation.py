@@ -15,6 +15,7 @@ from tasks.decision import decide
 from tasks.estimates.architecture import from_config
 from tasks.estimates.facts import Facts, facts_for
 from tasks.estimates.hardware import free_ram_bytes
+from tasks.formats.preference import refuse_training
 from tasks.recipe import Recipe
 from tasks.reports.recommendation_markdown import recommendation_markdown
 from tasks.run_folder import RunFolder, write_atomically
@@ -43,8 +44,11 @@ def recommend(
     Raises:
         RecipeError: `budget.gpu` is no known card, batch sizes conflict, or a target is missing.
         ModelError: The model's type is not one whose memory can be estimated.
+        DataError: The rows are preference pairs, which nothing here trains yet.
     """
     assert report.verdict != "fail", "the flow stops at a failed data gate"
+    if splits.format == "preference":
+        raise refuse_training(recipe.dataset.path)
     facts = facts_for(recipe, from_config(read_config(Path(base.path)), base.name), splits)
     inputs = {"facts": facts, "base": base.sha256}
     recommendation = folder.remember(

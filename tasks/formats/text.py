@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.formats import classification, guanaco
 from tasks.formats.fields import read_text
 
 __all__ = ["COLUMNS", "detect", "to_canonical"]
@@ -12,9 +13,16 @@ COLUMNS = ("text",)
 
 
 def detect(columns: frozenset[str], sample: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return the reading of these columns: a `text` column."""
-    del sample
-    return [{"text": "text"}] if "text" in columns else []
+    """Return the reading of a `text` column that no closer reading explains.
+
+    Flat chats are Guanaco's; a text with a `label` that looks like one is classification.
+    """
+    labelled = classification.SURE in columns and classification.looks_like_labels(
+        sample, classification.SURE
+    )
+    if "text" not in columns or labelled or guanaco.looks_flat(sample):
+        return []
+    return [{"text": "text"}]
 
 
 def to_canonical(row: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:

@@ -11,6 +11,8 @@ import hashlib
 import unicodedata
 from typing import Any
 
+from tasks.encoding import turn_text
+
 __all__ = ["answer_key", "content_key", "normalized", "prompt_key", "share_of", "split_of"]
 
 Row = dict[str, Any]
@@ -31,7 +33,7 @@ def prompt_key(row: Row) -> bytes:
 def answer_key(row: Row) -> bytes:
     """Return the key of the last answer; of raw text, nothing."""
     if "messages" in row:
-        return _key([row["messages"][-1]["content"]])
+        return _key([turn_text(row["messages"][-1])])
     return _key([row.get("completion", "")])
 
 
@@ -58,7 +60,7 @@ def split_of(key: bytes, *, validation_size: float, test_size: float) -> str:
 
 def _prompt_parts(row: Row) -> list[str]:
     if "messages" in row:
-        return [part for m in row["messages"][:-1] for part in (m["role"], m["content"])]
+        return [part for m in row["messages"][:-1] for part in (m["role"], turn_text(m))]
     return [row["prompt"]] if "prompt" in row else [row["text"]]
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.encoding import Encoded, Encoder, answer_of
+from tasks.encoding import Encoded, Encoder, answer_of, turn_text
 from tasks.profile.keys import answer_key, prompt_key
 from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.rows import DataFile, RowProfile
@@ -152,8 +152,8 @@ class Meter:
 
 def _characters(row: Row) -> int:
     if "messages" in row:
-        return sum(len(message["content"]) for message in row["messages"])
-    return sum(len(value) for value in row.values())
+        return sum(len(turn_text(turn)) for turn in row["messages"])
+    return sum(len(row.get(name, "")) for name in ("prompt", "completion", "text"))
 
 
 def _is_json(answer: str) -> bool:

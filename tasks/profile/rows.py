@@ -14,13 +14,14 @@ __all__ = ["REASONS", "STRUCTURE", "DataFile", "RowProfile", "SplitName"]
 #: What makes a row no example at all.
 STRUCTURE = (
     *("not_json", "not_csv", "undecodable", "not_an_object", "wrong_number_of_fields"),
-    *("missing_column", "wrong_type", "wrong_roles", "empty_prompt", "template_refused"),
+    *("missing_column", "wrong_type", "wrong_roles", "bad_tool_call", "bad_tools"),
+    *("unknown_label", "empty_prompt", "template_refused"),
 )
 
 #: Every word for a rejection; a row is counted under the first one that is true of it.
 REASONS = (
     *STRUCTURE,
-    *("empty_answer", "no_loss_tokens", "overlength"),
+    *("empty_answer", "same_answers", "no_loss_tokens", "overlength"),
     *("duplicate", "leaks_into_test", "leaks_into_validation"),
 )
 

@@ -1,18 +1,20 @@
 """Which format a file has, and how its rows become canonical ones.
 
 The recipe names the format, or it is read off the columns; either way the reason is a sentence.
-Two possible readings are an error that lists them: a guess would train on the wrong column.
+Two possible readings are an error that lists them: a guess would train on the wrong column. What a
+row becomes (a chat, a pair, raw text) depends on the tokenizer too: `tasks/profile/row_types.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 from tasks.errors import DataError, RecipeError
 from tasks.formats import FORMATS
+from tasks.profile.row_types import RowType, label_names, row_type_of
 from tasks.recipe import DatasetSection
 
 __all__ = ["SAMPLE_ROWS", "Shape", "choose_shape"]
@@ -25,19 +27,33 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """A format, the file's columns it reads, and the canonical row type it gives."""
+    """A format, the file's columns it reads, and the canonical row type it gives.
+
+    `labels` are names for label values; `learns_prompts` leaves the answers in a chat's prompt to
+    be learned as well.
+    """
 
     format: str
     reason: str
-    row_type: Literal["messages", "prompt_completion", "text"]
+    row_type: RowType
     columns: dict[str, str]
+    labels: dict[str, str] = field(default_factory=dict)
+    learns_prompts: bool = False
 
     def to_canonical(self, row: Row) -> tuple[Row | None, list[str]]:
         """Return the canonical row, or None and every reason against it."""
         named = {name: pick(row, path) for name, path in self.columns.items()}
+        if "label" in named and str(named["label"]) in self.labels:
+            named["label"] = self.labels[str(named["label"])]
         reader = FORMATS[self.format]
-        if self.format == "alpaca" and self.row_type == "prompt_completion":
+        if self.row_type == "prompt_completion" and hasattr(reader, "to_prompt_completion"):
             return reader.to_prompt_completion(named)
+        if self.row_type == "messages" and hasattr(reader, "to_chat"):
+            canonical, reasons = reader.to_chat(named)
+            if canonical is not None and self.learns_prompts:
+                for turn in canonical["messages"]:
+                    turn.pop("weight", None)
+            return canonical, reasons
         return reader.to_canonical(named)
 
 
@@ -50,7 +66,7 @@ def choose_shape(dataset: DatasetSection, sample: list[Row], *, has_template: bo
         has_template: Whether the tokenizer has a chat template; Alpaca rows become chats then.
 
     Raises:
-        DataError: No format fits, or several do.
+        DataError: No format fits, or several do, or labels are numbers without names.
         RecipeError: `dataset.columns` names a column that the format does not have.
     """
     _check_keys(dataset)
@@ -63,10 +79,19 @@ def choose_shape(dataset: DatasetSection, sample: list[Row], *, has_template: bo
     if len(readings) != 1:
         raise _none_or_many(dataset, readings, sample)
     name, reading = readings[0]
-    row_type, consequence = _row_type(name, has_template=has_template)
+    picked = [{key: pick(row, path) for key, path in reading.items()} for row in sample]
+    row_type, consequence = row_type_of(name, picked, has_template=has_template)
+    labels = label_names(dataset, picked) if "label" in reading else {}
     how = "named in the recipe" if named else "read off the columns"
     shown = ", ".join(f"{ours} from {theirs!r}" for ours, theirs in reading.items())
-    return Shape(name, f"{name}, {how}: {shown}{consequence}.", row_type, reading)
+    return Shape(
+        name,
+        f"{name}, {how}: {shown}{consequence}.",
+        row_type,
+        reading,
+        labels,
+        learns_prompts=name == "prompt_completion" and not dataset.completion_only_loss,
+    )
 
 
 def pick(row: Row, path: str) -> object:
@@ -102,23 +127,6 @@ def _columns(dataset: DatasetSection, sample: list[Row], share: float) -> frozen
     counts = Counter(name for row in sample for name in row)
     common = {name for name, count in counts.items() if count > share * len(sample)}
     return frozenset((common - set(dataset.columns.values())) | set(dataset.columns))
-
-
-def _row_type(
-    name: str, *, has_template: bool
-) -> tuple[Literal["messages", "prompt_completion", "text"], str]:
-    if name == "messages":
-        return "messages", ""
-    if name == "text":
-        return "text", ""
-    if name == "alpaca" and has_template:
-        return "messages", "; each row becomes a chat, because the tokenizer has a chat template"
-    if name == "alpaca":
-        return "prompt_completion", (
-            "; each row gets the classic Alpaca prompt text, because the tokenizer has no chat "
-            "template"
-        )
-    return "prompt_completion", ""
 
 
 def _check_keys(dataset: DatasetSection) -> None:

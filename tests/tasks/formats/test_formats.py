@@ -11,10 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DataError, RecipeError
-from tasks.formats import FORMATS, alpaca, messages, prompt_completion, text
+from tasks.formats import (
+    FORMATS,
+    alpaca,
+    classification,
+    guanaco,
+    messages,
+    prompt_completion,
+    text,
+)
 from tasks.profile.shapes import Shape, choose_shape
 from tasks.recipe import DatasetSection
 
+SHAREGPT = ("sharegpt", "messages")
+PAIR_OF_CHATS = ("prompt_completion", "messages")
+OTHER = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]
 CHAT = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
 
 
@@ -33,6 +44,19 @@ def shape_of(row: dict[str, Any], *, template: bool = True, **dataset: Any) -> S
         ({"question": "a", "answer": "b"}, "prompt_completion", "prompt_completion"),
         ({"input": "a", "output": "b"}, "prompt_completion", "prompt_completion"),
         ({"text": "a", "url": "b"}, "text", "text"),
+        ({"instruction": "a", "context": "b", "response": "c"}, "alpaca", "messages"),
+        (
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
+            *SHAREGPT,
+        ),
+        ({"messages": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, *SHAREGPT),
+        ({"conversations": CHAT["messages"]}, "messages", "messages"),
+        ({"prompt": CHAT["messages"][:1], "completion": CHAT["messages"][1:]}, *PAIR_OF_CHATS),
+        ({"prompt": "a", "completion": CHAT["messages"][1:]}, *PAIR_OF_CHATS),
+        ({"text": "a", "label": "good"}, "classification", "messages"),
+        ({"text": "### Human: a### Assistant: b"}, "guanaco", "messages"),
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference", "prompt_completion"),
+        ({"chosen": CHAT["messages"], "rejected": OTHER}, "preference", "messages"),
     ],
 )
 def test_a_format_is_read_off_the_columns(row: dict[str, Any], name: str, row_type: str) -> None:
@@ -170,3 +194,100 @@ def test_our_chatml_file_is_chatml_and_learns_its_end() -> None:
     assert tokenizer.decode(learned) == "b<|im_end|>"
     prompt = encoder.encode_prompt({"messages": rows})
     assert encoded.input_ids[: len(prompt)] == prompt
+
+
+def test_alpaca_s_history_and_system_are_turns_before() -> None:
+    row = {
+        "instruction": "And twice?",
+        "output": "4",
+        "history": [["Add 1 and 1.", "2"]],
+        "system": "Count.",
+    }
+    assert shape_of(row).to_canonical(row)[0] == {
+        "messages": [
+            {"role": "system", "content": "Count."},
+            {"role": "user", "content": "Add 1 and 1."},
+            {"role": "assistant", "content": "2"},
+            {"role": "user", "content": "And twice?"},
+            {"role": "assistant", "content": "4"},
+        ]
+    }
+    pair, _ = shape_of(row, template=False).to_canonical(row)
+    assert pair is not None
+    assert pair["completion"] == "4"
+    assert pair["prompt"].startswith("Count.\n\nBelow is")
+    assert "Add 1 and 1.\n\n### Response:\n2\n\nBelow is" in pair["prompt"]
+    for history, word in (
+        (["a"], "wrong_type"),
+        ([["a", ""]], "empty_answer"),
+        ("a", "wrong_type"),
+    ):
+        assert alpaca.to_canonical({**row, "history": history})[1] == [word]
+
+
+def test_a_label_is_learned_as_an_answer() -> None:
+    row = {"text": "so good", "label": "positive"}
+    shape = shape_of(row)
+    assert "until there are classification heads" in shape.reason
+    assert shape.to_canonical(row)[0]["messages"][1]["content"] == "positive"  # ty: ignore[not-subscriptable]
+    assert shape_of(row, template=False).to_canonical(row)[0] == {
+        "prompt": "so good\n\nLabel:",
+        "completion": " positive",
+    }
+
+
+@pytest.mark.parametrize("value", [1, "1"])
+def test_numeric_labels_need_names(value: object) -> None:
+    row = {"text": "so good", "label": value}
+    with pytest.raises(DataError, match=r"labels are numbers \(1, ...\).*dataset.label_names"):
+        shape_of(row)
+    for names in (["negative", "positive"], {0: "negative", 1: "positive"}):
+        shape = shape_of(row, label_names=names)
+        assert shape.to_canonical(row)[0]["messages"][1]["content"] == "positive"  # ty: ignore[not-subscriptable]
+        assert shape.to_canonical({"text": "x", "label": 7}) == (None, ["unknown_label"])
+    assert classification.to_canonical({"text": "", "label": None})[1] == [
+        "empty_prompt",
+        "missing_column",
+    ]
+
+
+def test_a_text_with_a_category_is_ambiguous_and_a_text_with_a_free_note_is_not() -> None:
+    rows = [{"text": f"t{n}", "category": "ab"[n % 2], "label": f"note {n}"} for n in range(9)]
+    with pytest.raises(DataError, match="classification: text, category\n    text: text"):
+        choose_shape(DatasetSection(path="x"), rows, has_template=True)
+    notes = [{"text": row["text"], "label": row["label"]} for row in rows]
+    assert choose_shape(DatasetSection(path="x"), notes, has_template=True).format == "text"
+
+
+def test_guanaco_s_turns() -> None:
+    row = {"text": "### Human: hi\nyou### Assistant: hello\n### Human: bye\n### Assistant: so long"}
+    turns = ("hi\nyou", "hello", "bye", "so long")
+    canonical, reasons = guanaco.to_canonical(row)
+    assert reasons == []
+    assert canonical is not None
+    assert tuple(turn["content"] for turn in canonical["messages"]) == turns
+    pair = guanaco.to_prompt_completion(row)[0]
+    assert pair is not None
+    assert pair["completion"] == " so long"
+    assert pair["prompt"] + pair["completion"] == row["text"]
+    assert guanaco.to_canonical({"text": "### Human: hi"})[1] == ["wrong_roles"]
+    assert guanaco.to_canonical({"text": "by hand ### Human: a ### Assistant: b"})[1] == [
+        "wrong_roles"
+    ]
+    assert guanaco.to_canonical({"text": "### Human: a ### Assistant:"})[1] == ["empty_answer"]
+
+
+def test_prompts_of_chats_can_be_learned_too() -> None:
+    turns = [*CHAT["messages"], *CHAT["messages"]]
+    row = {"prompt": turns[:3], "completion": turns[3:]}
+    for only, weight in ((True, 0), (False, 1)):
+        canonical, _ = shape_of(row, completion_only_loss=only).to_canonical(row)
+        assert canonical is not None
+        assert canonical["messages"][1].get("weight", 1) == weight
+
+
+def test_chat_rows_among_texts_and_texts_among_chats() -> None:
+    pair = {"prompt": "a", "completion": "b"}
+    chat = {"prompt": CHAT["messages"][:1], "completion": CHAT["messages"][1:]}
+    assert shape_of(pair).to_canonical(chat) == (None, ["wrong_type"])
+    assert shape_of(chat).to_canonical(pair) == (CHAT, [])
