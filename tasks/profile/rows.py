@@ -14,6 +14,7 @@ __all__ = ["REASONS", "STRUCTURE", "DataFile", "RowProfile", "SplitName"]
 #: What makes a row no example at all.
 STRUCTURE = (
     *("not_json", "not_csv", "undecodable", "not_an_object", "wrong_number_of_fields"),
+    *("oversized", "too_deep", "duplicate_key"),
     *("missing_column", "wrong_type", "wrong_roles", "bad_tool_call", "bad_tools"),
     *("unknown_label", "empty_prompt", "template_refused"),
 )
