@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.base_model import BaseModelFiles, find_path, resolve
-from tasks.chat_template import find_template
+from tasks.base_model import BaseModelFiles, resolve
+from tasks.chat_template import find_template, no_template
 from tasks.errors import DataError
 from tasks.estimates.hardware import detect
+from tasks.readers.sources import find_sources
 from tasks.recipe import Recipe
 from tasks.recipe_file import as_yaml, load_recipe
 from tasks.run_folder import (
@@ -150,20 +151,14 @@ def _identity(recipe: Recipe, data: dict[str, str], base_sha256: str | None) -> 
 
 def _data_hashes(recipe: Recipe) -> dict[str, str]:
     """Return the SHA-256 of every file of ours that the recipe names."""
-    dataset = recipe.dataset
-    keys = ["path", "validation_path", "test_path"]
-    if dataset.chat_template != "auto":
-        keys.append("chat_template")
-    hashes = {}
-    for key in keys:
-        name = getattr(dataset, key)
-        if name is None:
-            continue
-        path = find_template(name) if key == "chat_template" else find_path(name)
-        if path is None or not path.is_file():
-            raise DataError(
-                f"dataset.{key}: {name}: no such file, neither from {Path.cwd()} nor in the "
-                "checkout. Give a JSONL, JSON, CSV or Parquet file."
-            )
-        hashes[key] = file_sha256(path)
+    files = find_sources(recipe.dataset)
+    hashes = {
+        f"{file.key.removeprefix('dataset.')}:{file.name}": file_sha256(file.path) for file in files
+    }
+    name = recipe.dataset.chat_template
+    template = find_template(name) if name != "auto" else None
+    if template is not None:
+        hashes["chat_template"] = file_sha256(template)
+    elif name != "auto":
+        raise DataError(no_template(name))
     return hashes

@@ -19,12 +19,13 @@ from tasks.errors import DataError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["choose_template", "find_template", "require_known_tokens", "template_names"]
+__all__ = ["choose_template", "find_template", "no_template", "require_known_tokens"]
 __all__ += ["writes_tool_calls", "writes_tools"]
 
 OURS = Path(__file__).parent / "assets" / "templates"
-#: How special tokens are written in templates: <|im_start|>, [INST] is plain text for Llama 2.
-SPECIAL = re.compile(r"<\|[A-Za-z0-9_]+\|>")
+#: How special tokens are written: <|im_start|>, DeepSeek's with wide bars, Gemma's turns. Llama 2's
+#: [INST] is plain text.
+SPECIAL = re.compile(r"<[|\uff5c][^|\uff5c<>\s]+[|\uff5c]>|<(?:start|end)_of_turn>")
 SENTINEL = "tool_name_a8f3e2b1"
 
 
@@ -36,9 +37,11 @@ def find_template(name: str) -> Path | None:
     return _named().get(name)
 
 
-def template_names() -> tuple[str, ...]:
-    """Return the names that `dataset.chat_template` knows, ours first."""
-    return tuple(_named())
+def no_template(name: str) -> str:
+    """Return what is wrong with a name that `find_template` does not find."""
+    return (
+        f"dataset.chat_template: {name}: no such file, and none of the names {', '.join(_named())}."
+    )
 
 
 def choose_template(tokenizer: PreTrainedTokenizerBase, *, from_recipe: bool) -> tuple[str, str]:
@@ -129,14 +132,16 @@ def _none(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _offer(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return the sentence that names the templates this tokenizer can write."""
+    """Return the sentence that names the shipped templates this tokenizer can write."""
     fits = [
-        name
-        for name, path in _named().items()
+        path.stem
+        for path in sorted(OURS.glob("*.jinja"))
         if not _unknown_tokens(tokenizer, path.read_text(encoding="utf-8"))
     ]
-    shown = ", ".join(fits[:8]) + (", ..." if len(fits) > 8 else "")
-    return f"Set dataset.chat_template to one it can write ({shown}), or to a Jinja file of yours."
+    return (
+        f"Set dataset.chat_template to a shipped one that it can write ({', '.join(fits)}), or to a "
+        "Jinja file."
+    )
 
 
 def _unknown_tokens(tokenizer: PreTrainedTokenizerBase, template: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tasks.chat_template import find_template, template_names
+from tasks.chat_template import find_template, no_template
 from tasks.errors import DataError, ModelError
 from tasks.recipe import ModelSection, QuantizationSection
 
@@ -50,10 +50,7 @@ def load_tokenizer(
     if chat_template != "auto":
         path = find_template(chat_template)
         if path is None:
-            raise DataError(
-                f"dataset.chat_template: {chat_template}: no such file, and none of the names "
-                f"{', '.join(template_names())}."
-            )
+            raise DataError(no_template(chat_template))
         tokenizer.chat_template = path.read_text(encoding="utf-8")
     return tokenizer
 

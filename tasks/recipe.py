@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.adapter import LoraSection, QuantizationSection
 from tasks.sections.section import Fraction, Section, Share
+from tasks.sections.sources import Format, LabelNames, SourceSection
 
 __all__ = [
     "PLANNED_SECTIONS",
@@ -41,18 +42,6 @@ IMPOSSIBLE = {
     ("qlora", "pissa"): "a 4-bit weight cannot be split into singular directions (PEFT 0.21)",
 }
 
-Format = Literal[
-    "auto",
-    "messages",
-    "sharegpt",
-    "alpaca",
-    "prompt_completion",
-    "text",
-    "guanaco",
-    "classification",
-    "preference",
-]
-
 
 class ModelSection(Section):
     """The base model."""
@@ -75,7 +64,20 @@ class ModelSection(Section):
 class DatasetSection(Section):
     """The data set, its row shape, its splits, and what is learned from a row."""
 
-    path: str = Field(min_length=1, description="A JSONL, JSON, CSV or Parquet file of examples.")
+    path: str | tuple[SourceSection, ...] = Field(
+        min_length=1,
+        description="JSONL, JSON, CSV, TSV, Parquet or text (.gz, .zst too), a folder of such, a "
+        "saved data set, or a Hub id; or a list of {path, weight, format, ...}: a mixture. weight: "
+        "share of the mixture (TRL's fraction); the largest without repeating a row is drawn.",
+    )
+    name: str | None = Field(None, description="Configuration (subset) of a Hub data set.")
+    revision: str | None = Field(None, description="Branch, tag or commit on the Hub; pin it.")
+    split: str | None = Field(None, description="Trained split of several. None: train.")
+    validation_split: str | None = None
+    test_split: str | None = None
+    column_names: tuple[str, ...] = Field(
+        (), description="Columns of a CSV or TSV file that has no header."
+    )
     validation_path: str | None = Field(None, description="Own validation file; else split off.")
     test_path: str | None = Field(None, description="Own test file; else split off.")
     format: Format = "auto"
@@ -83,7 +85,7 @@ class DatasetSection(Section):
         default_factory=dict,
         description="The format's column name -> the file's, dots for nesting.",
     )
-    label_names: dict[str, str] | tuple[str, ...] = Field(
+    label_names: LabelNames = Field(
         (), description="Names of numeric labels: a list from 0 on, or {value: name}."
     )
     chat_template: str = Field("auto", description="auto: the tokenizer's; else a Jinja file.")
@@ -98,12 +100,16 @@ class DatasetSection(Section):
     packing: bool = Field(False, description="Several rows a sequence (TRL's bfd, exact on sdpa).")
     validation_size: Share = Field(0.1, description="Share of the rows, by content hash.")
     test_size: Share = Field(0.1, description="Share of the rows, by content hash.")
-    max_rows: int | None = Field(None, ge=1, description="Use the first rows only, for a trial.")
+    max_rows: int | None = Field(
+        None, ge=1, description="Use the first rows of each file only, for a trial."
+    )
 
-    @field_validator("label_names", mode="before")
-    @classmethod
-    def _values_as_text(cls, value: object) -> object:
-        return {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
+    def sections(self) -> tuple[DatasetSection, ...]:
+        """Return the section of each source: this one, with what the source says itself."""
+        if isinstance(self.path, str):
+            return (self,)
+        said = [each.model_dump(exclude_none=True, exclude={"weight"}) for each in self.path]
+        return tuple(self.model_copy(update=each) for each in said)
 
 
 class ValidationSection(Section):

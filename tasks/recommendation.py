@@ -48,7 +48,7 @@ def recommend(
     """
     assert report.verdict != "fail", "the flow stops at a failed data gate"
     if splits.format == "preference":
-        raise refuse_training(recipe.dataset.path)
+        raise refuse_training(str(recipe.dataset.path))
     facts = facts_for(recipe, from_config(read_config(Path(base.path)), base.name), splits)
     inputs = {"facts": facts, "base": base.sha256}
     recommendation = folder.remember(

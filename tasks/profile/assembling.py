@@ -15,9 +15,9 @@ from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, measure, rows_of, survey
-from tasks.profile.reading import find_data
-from tasks.profile.rows import DataFile, RowProfile, SplitName
+from tasks.profile.rows import DataFile, RowProfile
 from tasks.profile.shapes import Shape, choose_shape
+from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
 from tasks.run_folder import file_sha256, text_sha256
 
@@ -32,23 +32,16 @@ def data_files(dataset: DatasetSection) -> list[DataFile]:
     Raises:
         DataError: One of them is missing or of an unknown kind.
     """
-    keys: list[tuple[str, SplitName | None]] = [
-        ("path", None),
-        ("validation_path", "validation"),
-        ("test_path", "test"),
-    ]
-    named = [(key, split, getattr(dataset, key)) for key, split in keys if getattr(dataset, key)]
-    paths = [find_data(f"dataset.{key}", name) for key, _split, name in named]
-    alone = Counter(path.name for path in paths)
     return [
         DataFile(
-            key=f"dataset.{key}",
-            path=path,
-            source=path.name if alone[path.name] == 1 else f"{path.parent.name}/{path.name}",
-            split=split,
-            limit=dataset.max_rows if key == "path" else None,
+            key=file.key,
+            path=file.path,
+            source=file.name,
+            split=file.split,
+            limit=dataset.max_rows if file.split is None else None,
+            column_names=file.column_names,
         )
-        for (key, split, _name), path in zip(named, paths, strict=True)
+        for file in find_sources(dataset)
     ]
 
 

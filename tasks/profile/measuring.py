@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 def rows_of(file: DataFile) -> Iterator[RawRow]:
     """Yield the rows of a file that are used: all, or the first `limit`."""
-    return islice(read_rows(file.path), file.limit)
+    return islice(read_rows(file.path, file.column_names), file.limit)
 
 
 def survey(file: DataFile) -> tuple[int, list[Row]]:

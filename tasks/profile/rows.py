@@ -33,7 +33,8 @@ SplitName = Literal["train", "validation", "test"]
 class DataFile:
     """A file the recipe names; `split` is where its rows go, None: by the hash of their prompt.
 
-    `limit` is how many of its rows are used (None: all); `source` is its name in records.
+    `limit` is how many of its rows are used (None: all); `source` is its name in records;
+    `column_names` are those of a file without a header.
     """
 
     key: str
@@ -41,6 +42,7 @@ class DataFile:
     source: str
     split: SplitName | None
     limit: int | None = None
+    column_names: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -35,8 +35,13 @@ def divide(rows: Iterable[RowProfile], dataset: DatasetSection) -> None:
 
     A split that has a file of its own takes no share of the others.
     """
-    validation_size = 0.0 if dataset.validation_path else dataset.validation_size
-    test_size = 0.0 if dataset.test_path else dataset.test_size
+    rows = list(rows)
+    own = {row.file.split for row in rows}
+    has_own = {"validation": dataset.validation_path, "test": dataset.test_path}
+    validation_size, test_size = (
+        0.0 if split in own or path else getattr(dataset, f"{split}_size")
+        for split, path in has_own.items()
+    )
     for row in rows:
         if row.prompt:
             row.split = row.file.split or split_of(  # ty: ignore[invalid-assignment]

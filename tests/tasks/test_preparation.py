@@ -236,7 +236,9 @@ def test_a_test_file_equal_to_the_training_file_leaves_nothing_to_train(tmp_path
 
 def test_a_chat_without_a_template_says_where_to_find_one(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "d.jsonl", chats(20))
-    with pytest.raises(DataError, match=r"chatml\.jinja"):
+    with pytest.raises(
+        DataError, match=r"a shipped one that it can write \(chatml, llama2, plain\)"
+    ):
         prepared(path, tmp_path / "run", template=False)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DataError
-from tasks.profile.reading import find_data, read_rows
+from tasks.profile.reading import read_rows
 
 FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
@@ -109,14 +109,6 @@ def test_a_broken_file_is_an_error_with_place_and_mend(
     assert str(path) in str(error.value)
     assert place in str(error.value)
     assert mend in str(error.value)
-
-
-def test_a_missing_or_unknown_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"dataset.path: nowhere.jsonl: no such file"):
-        find_data("dataset.path", "nowhere.jsonl")
-    (tmp_path / "d.xlsx").write_bytes(b"")
-    with pytest.raises(DataError, match=r"\.xlsx\)\. Allowed: \.jsonl, .*\.zst"):
-        find_data("dataset.path", str(tmp_path / "d.xlsx"))
 
 
 @pytest.mark.parametrize(
