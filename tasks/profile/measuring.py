@@ -17,6 +17,7 @@ from tasks.profile.keys import answer_key, prompt_key
 from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.rows import DataFile, RowProfile
 from tasks.profile.shapes import SAMPLE_ROWS, Shape
+from tasks.signals.row import signals_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -96,6 +97,7 @@ class Meter:
         row_type = self.encoder.row_type
         answer = answer_of(row, row_type)
         profile.prompt, profile.answer = prompt_key(row), answer_key(row)
+        profile.signals = signals_of(row)
         profile.answer_chars = len(answer)
         profile.prompt_chars = _characters(row) - len(answer)
         try:

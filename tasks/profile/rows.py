@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tasks.signals.row import Signals
+
 __all__ = ["REASONS", "STRUCTURE", "DataFile", "RowProfile", "SplitName"]
 
 #: What makes a row no example at all.
@@ -23,6 +25,9 @@ REASONS = (
     *("empty_answer", "no_loss_tokens", "overlength"),
     *("duplicate", "leaks_into_test", "leaks_into_validation"),
 )
+
+#: Of a row that could not be read.
+NO_SIGNALS = Signals()
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -65,6 +70,7 @@ class RowProfile:
     ends: bool = False
     checkable: bool = False
     conflict: bool = False
+    signals: Signals = NO_SIGNALS
 
     @property
     def kept(self) -> bool:

@@ -19,6 +19,7 @@ from tasks.profile.rows import REASONS, STRUCTURE, DataFile, RowProfile
 from tasks.profile.shapes import Shape
 from tasks.profile.splitting import SPLITS
 from tasks.run_folder import file_sha256
+from tasks.signals.row import COLUMNS, WIDE
 
 __all__ = ["COUNTS", "split_record", "write_profile", "write_rows"]
 
@@ -91,6 +92,10 @@ def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
     def numbers(name: str) -> pyarrow.Array:
         return pyarrow.array((getattr(row, name) for row in profiles), pyarrow.int32())
 
+    def signals(name: str) -> pyarrow.Array:
+        width = pyarrow.int64() if name in WIDE else pyarrow.int32()
+        return pyarrow.array((getattr(row.signals, name) for row in profiles), width)
+
     sources = pyarrow.array(row.file.source for row in profiles)
     table = pyarrow.table(
         {
@@ -104,6 +109,7 @@ def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
             "leaked": flags(lambda row: any(word.startswith("leaks_") for word in row.reasons)),
             "conflict": flags(lambda row: row.conflict),
             "last_token_learned_is_eos": flags(lambda row: row.ends),
+            **{name: signals(name) for name in COLUMNS},
         }
     )
     pyarrow.parquet.write_table(table, path, compression="zstd")
