@@ -78,6 +78,10 @@ class DatasetSection(Section):
         description="Tokens of a row. None: from the data, within the model's positions.",
     )
     on_overlength: Literal["raise", "drop", "truncate"] = "drop"
+    on_pii: Literal["raise", "drop", "redact", "warn"] = Field(
+        "warn",
+        description="Private data and keys. redact: [EMAIL], [PHONE] ... stand in their place.",
+    )
     completion_only_loss: bool = Field(True, description="Learn answers, not prompts.")
     assistant_only_loss: bool = Field(True, description="Learn assistant turns, not the others.")
     packing: bool = Field(False, description="Several rows a sequence (TRL's bfd, exact on sdpa).")

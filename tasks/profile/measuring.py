@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.encoding import Encoded, Encoder, answer_of
 from tasks.profile.keys import answer_key, prompt_key
+from tasks.profile.privacy import screen
 from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.rows import DataFile, RowProfile
 from tasks.profile.shapes import SAMPLE_ROWS, Shape
-from tasks.signals.row import signals_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -70,7 +70,7 @@ def _profile(file: DataFile, raw: RawRow, shape: Shape, meter: Meter) -> RowProf
         return profile
     row, profile.reasons = shape.to_canonical(raw.raw)
     if row is not None:
-        meter.fill(profile, row)
+        meter.fill(profile, screen(profile, row, meter.encoder.dataset))
     return profile
 
 
@@ -97,7 +97,6 @@ class Meter:
         row_type = self.encoder.row_type
         answer = answer_of(row, row_type)
         profile.prompt, profile.answer = prompt_key(row), answer_key(row)
-        profile.signals = signals_of(row)
         profile.answer_chars = len(answer)
         profile.prompt_chars = _characters(row) - len(answer)
         try:

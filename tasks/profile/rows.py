@@ -22,7 +22,7 @@ STRUCTURE = (
 #: Every word for a rejection; a row is counted under the first one that is true of it.
 REASONS = (
     *STRUCTURE,
-    *("empty_answer", "no_loss_tokens", "overlength"),
+    *("empty_answer", "no_loss_tokens", "overlength", "private_data"),
     *("duplicate", "leaks_into_test", "leaks_into_validation"),
 )
 

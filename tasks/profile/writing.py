@@ -15,6 +15,7 @@ from typing import Any
 from tasks.contracts import Split
 from tasks.errors import DataError
 from tasks.profile.measuring import PROGRESS_ROWS, rows_of
+from tasks.profile.privacy import as_trained
 from tasks.profile.rows import REASONS, STRUCTURE, DataFile, RowProfile
 from tasks.profile.shapes import Shape
 from tasks.profile.splitting import SPLITS
@@ -57,7 +58,7 @@ def write_rows(
                 if profile is None or profile.line != raw.line or (profile.kept and row is None):
                     raise _changed(file)
                 if profile.kept and profile.split and row is not None:
-                    sinks[profile.split].write(_line({**row, **place}))
+                    sinks[profile.split].write(_line({**as_trained(profile, row), **place}))
                 else:
                     reasons = sorted(profile.reasons, key=REASONS.index)
                     sinks["rejected"].write(_line({**place, "reasons": reasons, "row": raw.raw}))

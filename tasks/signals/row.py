@@ -6,11 +6,15 @@ JSON that most rows have, an outlier of length) is derived from these in `tasks/
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
-from tasks.signals.texts import Row, Texts, texts_of
+from tasks.signals import answers, characters, leftovers
+from tasks.signals.answers import labels_of
+from tasks.signals.redaction import private_data
+from tasks.signals.texts import Row, texts_of
 
-__all__ = ["COLUMNS", "WIDE", "Signals", "signals_of"]
+__all__ = ["COLUMNS", "PRIVATE", "WIDE", "Signals", "signals_of"]
 
 
 class Signals(NamedTuple):
@@ -57,14 +61,50 @@ class Signals(NamedTuple):
 #: The profile's columns, in order.
 COLUMNS = Signals._fields
 
+#: The columns that count private data.
+PRIVATE = (
+    *("emails", "phones", "cards", "ibans", "ssns", "ip_addresses"),
+    *("credentials", "possible_credentials"),
+)
+
 #: Columns that need 64 bits.
 WIDE = ("label", "label_family")
 
 
 def signals_of(row: Row) -> Signals:
     """Return the signals of a canonical row."""
-    return _signals(texts_of(row))
-
-
-def _signals(texts: Texts) -> Signals:
-    return Signals(turns=texts.turns, system=int(texts.system))
+    texts = texts_of(row)
+    whole, prompt, answer = texts.whole, texts.prompt, texts.answer
+    private = Counter(found.kind for found in private_data(whole))
+    label, family = labels_of(answer)
+    return Signals(
+        mojibake=characters.mojibake(whole),
+        replacement_chars=characters.replacement_characters(whole),
+        control_chars=characters.control_characters(whole),
+        zero_width_chars=characters.zero_width(whole),
+        bidi_chars=characters.bidi_controls(whole),
+        html=leftovers.html_leftovers(whole),
+        placeholders=leftovers.placeholders(whole),
+        conflict_markers=leftovers.conflict_markers(whole),
+        chat_markup=leftovers.chat_markup(whole, answer),
+        open_fence=leftovers.open_fence(answer),
+        urls=leftovers.urls(whole),
+        script=characters.script_of(answer or whole),
+        refusal=answers.refusal(answer),
+        empty_like=answers.empty_like(answer) if answer else 0,
+        echo=answers.echo(prompt, answer),
+        repetition_percent=answers.repetition_percent(answer or whole),
+        json_answer=answers.json_answer(answer),
+        emails=private["email"],
+        phones=private["phone"],
+        cards=private["card"],
+        ibans=private["iban"],
+        ssns=private["ssn"],
+        ip_addresses=private["ip"],
+        credentials=private["credential"],
+        possible_credentials=private["possible_credential"],
+        turns=texts.turns,
+        system=int(texts.system),
+        label=label,
+        label_family=family,
+    )
