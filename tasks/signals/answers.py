@@ -45,6 +45,7 @@ OTHER_REFUSALS = re.compile(
     r"|作为(?:一个|一名)?(?:ai|人工智能|语言模型|大型语言模型)|抱歉[,\uff0c]?我(?:无法|不能)|申し訳(?:ありません|ございません)が"
     r"|как (?:языковая модель|ии\b|искусственный интеллект)"
 )
+OTHER_ANCHORS = ("als ki", "tut mir leid", "en tant qu", "lo siento", "como ")
 TYPOGRAPHIC = str.maketrans("\u2019\u2018", "''")
 
 NOTHING = frozenset(
@@ -82,18 +83,24 @@ LABEL_CHARS = 64
 GRAM = 5
 FEWEST_WORDS = 20
 FEWEST_LINES = 4
-#: Words and lines that are looked at; a loop shows in the first two thousand.
+#: Characters of an answer below which it cannot repeat itself, and that are looked at.
+SHORTEST = 40
 LOOKED_AT = 2000
 
 
 def refusal(answer: str) -> int:
     """Return 1 for an answer that refuses or speaks of itself as a model."""
     head = answer[:HEAD].lower()
-    if head.isascii() or "\u2019" in head:
-        plain = head.translate(TYPOGRAPHIC)
-        if any(anchor in plain for anchor in ANCHORS) and REFUSALS.search(plain):
+    ascii_only = head.isascii()
+    if ascii_only or "\u2019" in head:
+        plain = head if ascii_only else head.translate(TYPOGRAPHIC)
+        if any(map(plain.__contains__, ANCHORS)) and REFUSALS.search(plain):
             return 1
-    return int(not head.isascii() and OTHER_REFUSALS.search(head) is not None)
+    return int(OTHER_REFUSALS.search(head) is not None) if _other_language(head) else 0
+
+
+def _other_language(head: str) -> bool:
+    return not head.isascii() or any(map(head.__contains__, OTHER_ANCHORS))
 
 
 def empty_like(answer: str) -> int:
@@ -109,24 +116,31 @@ def empty_like(answer: str) -> int:
 
 
 def repetition_percent(answer: str) -> int:
-    """Return how much of the answer says again what it said, in percent of its words or lines.
+    """Return how much of the answer's end says again what it said, in percent of words or lines.
 
     A word counts if it stands in a 5-gram that came before; a line, if the same line of eight or
-    more characters did. 0 below 20 words and 4 lines: "a b c d e" eight times over is 88.
+    more characters did. 0 below 20 words and 4 lines: "a b c d e" eight times over is 88. A model
+    that loops does so until it is stopped, so the last 2,000 characters tell.
     """
-    lines = [line for line in answer.split("\n", LOOKED_AT)[:LOOKED_AT] if len(line) > 7]
+    if len(answer) < SHORTEST:
+        return 0
+    end = answer[-LOOKED_AT:]
     repeated = 0.0
-    if len(lines) >= FEWEST_LINES:
-        repeated = 1 - len(set(lines)) / len(lines)
-    words = answer.split(None, LOOKED_AT)[:LOOKED_AT]
-    if len(words) >= FEWEST_WORDS and len(set(words)) < 0.6 * len(words):
+    if end.count("\n") >= FEWEST_LINES - 1:
+        lines = [line for line in end.split("\n") if len(line) > 7]
+        if len(lines) >= FEWEST_LINES:
+            repeated = 1 - len(set(lines)) / len(lines)
+    words = end.split()
+    # A text of which half is repeated has at most half as many different words as words.
+    if len(words) >= FEWEST_WORDS and len(set(words)) < 0.5 * len(words):
         repeated = max(repeated, _repeated_words(words))
     return round(100 * repeated)
 
 
 def _repeated_words(words: list[str]) -> float:
     grams = list(zip(*(words[start:] for start in range(GRAM)), strict=False))
-    again, seen, covered = 0, set(), 0
+    again, covered = 0, 0
+    seen: set[tuple[str, ...]] = set()
     for place, gram in enumerate(grams):
         if gram in seen:
             again += place + GRAM - max(covered, place)
@@ -149,7 +163,7 @@ def json_answer(answer: str) -> int:
 
 def echo(prompt: str, answer: str) -> int:
     """Return 1 if the answer is the prompt again."""
-    if len(answer) < 16 or len(prompt) > 2 * len(answer):
+    if len(answer) < 16 or prompt.strip()[:8].casefold() != answer.strip()[:8].casefold():
         return 0
     return int(" ".join(prompt.split()).casefold() == " ".join(answer.split()).casefold())
 

@@ -23,9 +23,10 @@ __all__ = [
 ]
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-#: The byte order mark and word joiners; joiners between letters of Indic or Arabic script, in emoji
-#: and the soft hyphen are writing.
-ZERO_WIDTH = re.compile(r"[\u200b\u2060\u2061-\u2064\ufeff\u180e]|(?<![^\x00-\x7f])[\u200c\u200d]")
+#: The byte order mark, word joiners and joiners.
+ZERO_WIDTH = re.compile(r"[\u180e\u200b-\u200d\u2060-\u2064\ufeff]")
+#: Joiners are writing between letters of Indic or Arabic script and in emoji, not in Latin text.
+JOINERS = "\u200c\u200d"
 #: Embeddings, overrides and isolates: they can show code in another order than it runs in
 #: (CVE-2021-42574, "Trojan Source").
 BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
@@ -36,17 +37,15 @@ TAIL = (
     "\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d\u2018\u2019"
     "\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178\u0080-\u00bf"
 )
-MISREAD = re.compile(
-    rf"[\u00e0-\u00ef][{TAIL}]{{2}}|[\u00f0-\u00f4][{TAIL}]{{3}}|[\u00c2-\u00df][{TAIL}]"
-)
+MISREAD = re.compile(rf"[\u00c2-\u00f4][{TAIL}]{{1,3}}")
 #: Quotes and dashes that may follow a capital at the end of a word: "IRM\u00c3\u201d" in capitals.
 CLOSERS = "\u2026\u2018\u2019\u201c\u201d\u2013\u2014\u2122\u00ab\u00bb\u00a0\u00b7\u203a"
 CYRILLIC_MISREAD = re.compile(
-    r"(?:[\u0420\u0421][\u0402\u0403\u201a\u0453\u201e\u2026\u2020\u2021\u20ac\u2030\u0409\u2039"
+    r"[\u0420\u0421][\u0402\u0403\u201a\u0453\u201e\u2026\u2020\u2021\u20ac\u2030\u0409\u2039"
     r"\u040a\u040c\u040b\u040f\u0452\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u2122\u0459\u203a"
     r"\u045a\u045c\u045b\u045f\u00a0\u040e\u045e\u0408\u00a4\u0490\u00a6\u00a7\u00a9\u0404\u00ab"
     r"\u00ac\u00ad\u00ae\u0407\u00b0\u00b1\u0406\u0456\u0491\u00b5\u00b6\u00b7\u2116\u0454\u00bb"
-    r"\u0458\u0405\u0455\u0457\u0451]){3}"
+    r"\u0458\u0405\u0455\u0457\u0451]"
 )
 #: UTF-8's mark of an unreadable character twice, read as GBK; and a quote whose last byte was lost.
 KNOWN = re.compile("\u951f\u65a4\u62f7|\u00e2\u20ac|\u00ef\u00bf\u00bd|\u00ef\u00bb\u00bf")
@@ -74,27 +73,35 @@ FIRST = [first for first, _script in STARTS]
 LATIN = SCRIPTS.index("Latin")
 #: Letters a text needs before its script is told, and how many characters are looked at.
 ENOUGH_LETTERS = 8
-LOOKED_AT = 1000
+EIGHT_LETTERS = re.compile(r"(?:[^A-Za-z]*+[A-Za-z]){8}")
+LOOKED_AT = 400
 
 
 def mojibake(text: str) -> int:
     """Return how many misread characters there are; 1 for "20 Â°C", 0 for "SÃO PAULO"."""
     if text.isascii():
         return 0
-    found = len(KNOWN.findall(text)) + len(CYRILLIC_MISREAD.findall(text))
-    return found + sum(_was_utf8(text, match) for match in MISREAD.finditer(text))
+    found = len(KNOWN.findall(text))
+    found += sum(_was_utf8(text, match) for match in MISREAD.finditer(text))
+    # Russian has such pairs too, but hardly three of them.
+    pairs = len(CYRILLIC_MISREAD.findall(text)) if "\u0420" in text or "\u0421" in text else 0
+    return found + (pairs if pairs > 2 and pairs * 8 > len(text) - 400 else 0)
 
 
 def _was_utf8(text: str, match: re.Match[str]) -> bool:
+    """Say whether a lead byte and the right number of continuation bytes were read as characters."""
     run = match.group()
     if run[:2] == "\u00e2\u20ac":  # counted as known
         return False
-    if len(run) == 2 and run[1] in CLOSERS and run[0] != "\u00c2":
+    length = 2 if run[0] < "\u00e0" else 3 if run[0] < "\u00f0" else 4
+    if len(run) < length:
+        return False
+    if length == 2 and run[1] in CLOSERS and run[0] != "\u00c2":
         before = text[match.start() - 1 : match.start()]
         if before.isupper() or not before.strip():
             return False
     data = bytearray()
-    for character in run:
+    for character in run[:length]:
         try:
             data += character.encode("cp1252")
         except UnicodeEncodeError:
@@ -113,7 +120,12 @@ def control_characters(text: str) -> int:
 
 def zero_width(text: str) -> int:
     """Return how many characters without a width there are that no script needs."""
-    return 0 if text.isascii() else len(ZERO_WIDTH.findall(text))
+    if text.isascii():
+        return 0
+    return sum(
+        match.group() not in JOINERS or text[match.start() - 1 : match.start()].isascii()
+        for match in ZERO_WIDTH.finditer(text)
+    )
 
 
 def bidi_controls(text: str) -> int:
@@ -130,7 +142,7 @@ def script_of(text: str) -> int:
     """Return the number of the script most letters are of; 0 for fewer than eight letters."""
     shown = text[:LOOKED_AT]
     if shown.isascii():
-        return LATIN if sum(map(str.isalpha, shown[:200])) >= ENOUGH_LETTERS else 0
+        return LATIN if EIGHT_LETTERS.match(shown) else 0
     scripts: Counter[int] = Counter()
     for character, count in Counter(shown).items():
         scripts[STARTS[bisect_right(FIRST, ord(character)) - 1][1]] += count

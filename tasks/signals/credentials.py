@@ -46,10 +46,16 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 
+#: A digit as tenth character of a word or later: all long random values but those of letters only.
+LONG = re.compile(r"[0-9](?<=[\w+/=-]{10})")
+SHAPES_OF_LETTERS = tuple(
+    shape for shape in SHAPES if shape[0] in ("AKIA", "ASIA", "hf_", "PRIVATE KEY")
+)
+
 WORDS = ("secret", "token", "passw", "pwd", "api_key", "apikey", "api-key", "access_key")
 ASSIGNED = re.compile(
     r"(?i)(?:secret|token|passwo?r?d?|pwd|api[_-]?key|access[_-]?key)[\w-]{0,20}[\"']?\s{0,3}"
-    r"(?:=>|:=|=|:)\s{0,3}[\"']?([A-Za-z0-9+/=_.~!@#$%^&*-]{12,200})"
+    r"(?:=>|:=|=|:)\s{0,3}[\"']?([A-Za-z0-9+/=_.~!@#$%^&*-]{16,200})"
 )
 #: Values that stand for a value, not for a secret.
 STAND_IN = re.compile(
@@ -62,13 +68,13 @@ RANDOM_BITS = 3.5
 
 def credentials(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield ("credential" or "possible_credential", start, end)."""
-    for anchor, pattern in SHAPES:
+    long = LONG.search(text) is not None
+    for anchor, pattern in SHAPES if long else SHAPES_OF_LETTERS:
         if anchor in text:
             for match in pattern.finditer(text):
                 if not _stands_in(match.group()):
                     yield "credential", match.start(), match.end()
-    lower = text.lower()
-    if len(lower) == len(text) and any(word in lower for word in WORDS):
+    if long and ("=" in text or ":" in text) and any(map(text.lower().__contains__, WORDS)):
         for match in ASSIGNED.finditer(text):
             if _looks_random(match[1]):
                 yield "possible_credential", match.start(1), match.end(1)

@@ -31,11 +31,23 @@ MARKUP_IS_THE_SUBJECT = re.compile(
     r"|<script|markup|web ?page|website|web ?site|\bphp\b|\btags?\b|```|markdown|\bescap"
 )
 
-CODE = re.compile(
-    r"```|\bdef \w|\bimport \w|\breturn\b.*[;:(]|\bprint\(|\bf[\"']|\bfunction\b|=>|\bconst |\bvar "
-    r"|#include|\bclass \w+[:({]|;\s*\n|\bformat\(|\\begin\{|\\frac|\$\w|template|placeholder"
-    r"|jinja|f-string|regex|\bcurl\b|\bSELECT\b|endpoint|\bURL|\bpath\b|\bAPI\b|\bset\b|console\."
+CODE_WORDS = (
+    *(
+        "```",
+        "def ",
+        "import ",
+        "print(",
+        "function",
+        "=>",
+        "const ",
+        "#include",
+        ";\n",
+        "console.",
+    ),
+    *("format(", "\\begin{", "\\frac", "template", "placeholder", "jinja", "f-string", "regex"),
+    *("SELECT ", "endpoint", "URL", "API", "</"),
 )
+CODE = re.compile(r"\breturn\b.*[;:(]|\bf[\"']|\bclass \w+[:({]|\$\w|\bcurl\b|\bvar \w|\bset of\b")
 #: {{name}}, {first_name}, ${user}, <INSERT NAME>, [Your Name], %%NAME%%, lorem ipsum.
 BRACED = re.compile(
     r"\{\{ ?[A-Za-z_][\w. -]{0,40} ?\}\}|(?<![\w\\$}\]^_#({'\"=])\{[a-z_]\w{1,30}\}"
@@ -52,6 +64,8 @@ SQUARED = re.compile(
 )
 MARKED = re.compile(r"%%[A-Z_]{3,30}%%|\b[Ll]orem ipsum dolor|(?m:^(?:TODO|TBD|FIXME|XXX)\b)")
 
+MARKED_BY = ("TODO", "TBD", "FIXME", "XXX", "%%", "orem ipsum")
+
 CONFLICT = re.compile(r"(?m)^(?:<{7}|>{7})(?: \S|$)")
 
 #: Tokens and headings by which one template or another marks turns.
@@ -60,8 +74,9 @@ MARKS = re.compile(
     r"|user|assistant|system|end|return|channel|message)\|>|</?(?:start|end)_of_turn>|\[/?INST\]"
     r"|<<SYS>>|<</SYS>>|<\uff5c(?:User|Assistant|begin\u2581of\u2581sentence)"
 )
+MARKED_TURNS = ("<|", "INST]", "<SYS>", "_of_turn>", "<\uff5c")
 NEXT_TURN = re.compile(
-    r"(?m)^(?:#{2,3} ?(?:Human|User|Instruction|Response|Assistant|Input):?"
+    r"\n(?:#{2,3} ?(?:Human|User|Instruction|Response|Assistant|Input)\b"
     r"|(?:Human|USER|User|ASSISTANT|Assistant): )"
 )
 URL = re.compile(r"https?://|www\.\w")
@@ -78,15 +93,17 @@ def html_leftovers(text: str) -> int:
 
 def placeholders(text: str) -> int:
     """Return how many names of things stand where the things should."""
-    count = len(MARKED.findall(text)) if "T" in text or "%%" in text or "orem ipsum" in text else 0
+    count = len(MARKED.findall(text)) if any(map(text.__contains__, MARKED_BY)) else 0
     if "<" in text:
         count += len(ANGLED.findall(text))
     if "[" in text:
         count += len(SQUARED.findall(text))
     braced = len(BRACED.findall(text)) if "{" in text else 0
-    if (count or braced) and CODE.search(text):
-        return 0
-    return count + braced
+    return 0 if count + braced and _about_code(text) else count + braced
+
+
+def _about_code(text: str) -> bool:
+    return any(map(text.__contains__, CODE_WORDS)) or CODE.search(text) is not None
 
 
 def conflict_markers(text: str) -> int:
@@ -97,9 +114,10 @@ def conflict_markers(text: str) -> int:
 
 def chat_markup(whole: str, answer: str) -> int:
     """Return how many marks of a chat template stand in the text, and turns in the answer."""
-    count = len(MARKS.findall(whole)) if "|>" in whole or "[" in whole or "<" in whole else 0
-    begins = "##" in answer or ": " in answer
-    return count + (len(NEXT_TURN.findall(answer)) if begins else 0)
+    count = 0
+    if "<" in whole or "INST]" in whole:
+        count = len(MARKS.findall(whole)) if any(map(whole.__contains__, MARKED_TURNS)) else 0
+    return count + len(NEXT_TURN.findall("\n" + answer)) if "\n" in answer else count
 
 
 def open_fence(answer: str) -> int:

@@ -9,12 +9,10 @@ and misses is measured in docs/data_gate.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-__all__ = ["phones"]
+__all__ = ["is_phone"]
 
-RUN = re.compile(r"[+(]{0,2}\d(?:[ ().\-/]{0,2}\d){6,}+(?:\s?(?:x|ext\.?)\s?\d{1,6})?")
-EXTENSION = re.compile(r"\s?(?:x|ext).*")
+EXTENSION = re.compile(r"\s?(?:x|ext\.?)\s?\d{1,6}")
 NORTH_AMERICAN = re.compile(
     r"(?:(?:\+?1|001)[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}"
 )
@@ -39,26 +37,25 @@ NOT_BEFORE = frozenset("$€£¥#=*/%^<>_.'\"\\&@+-")
 NOT_AFTER = frozenset("%=$€£¥°*/^_@+")
 
 
-def phones(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield ("phone", start, end) of each number that people can be called by."""
-    for match in RUN.finditer(text):
-        run, start, end = match.group(), match.start(), match.end()
-        before = text[start - 1 : start]
-        after = text[end : end + 1]
-        if (before and before in NOT_BEFORE) or (after and after in NOT_AFTER):
-            continue
-        if before == "," and text[start - 2 : start - 1].isdigit():
-            continue
-        if before.isalnum() or (after == "." and text[end + 1 : end + 2].isdigit()):
-            continue
-        number = EXTENSION.sub("", run)
-        digits = re.sub(r"\D", "", number)
-        if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or DATE.fullmatch(number):
-            continue
-        lead = text[max(0, start - 40) : start]
-        called = CALL.search(lead) is not None or DESK.match(text, end) is not None
-        if called or (_has_shape(number, digits) and not NUMBERED.search(lead)):
-            yield "phone", start, end
+def is_phone(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return where the number at this place begins and ends if people can be called by it."""
+    while start and text[start - 1] in "+(" and text[start] not in "+":
+        start -= 1
+    number = text[start:end]
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if (before and before in NOT_BEFORE) or (after and after in NOT_AFTER) or before.isalnum():
+        return None
+    if before == "," and text[start - 2 : start - 1].isdigit():
+        return None
+    digits = "".join(filter(str.isdigit, number))
+    if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or DATE.fullmatch(number):
+        return None
+    lead = text[max(0, start - 40) : start]
+    shaped = _has_shape(number, digits) and not NUMBERED.search(lead)
+    if not shaped and not CALL.search(lead) and not DESK.match(text, end):
+        return None
+    extension = EXTENSION.match(text, end)
+    return start, extension.end() if extension else end
 
 
 def _has_shape(number: str, digits: str) -> bool:
