@@ -28,15 +28,19 @@ ANCHORS = (
     "cutoff",
     "openai",
 )
+UNABLE = (
+    r"(?:can(?:'t|not| not)\b|unable|not able|won't|don't have|do not have|not (?:capable|programmed)"
+    r"|am not\b|lack the)"
+)
 REFUSALS = re.compile(
-    r"\bas an? (?:large |responsible |ethical )?(?:ai\b|artificial intelligence|language model)"
-    r"|\bi(?:'m| am) (?:just |only )?an? (?:ai|large|language model)"
-    r"|\bi(?:'m| am)(?: really| very| so)? sorry,? (?:but )?(?:i|as|that)\b.{0,30}"
-    r"(?:can(?:'|no)t|cannot|can not|unable|not able|won't|don't have)"
+    r"(?:\bas an? |\bi(?:'m| am) (?:just |only )?an? )(?:large |responsible |ethical )?"
+    rf"(?:ai\b|artificial intelligence|language model).{{0,150}}{UNABLE}"
+    rf"|\bi(?:'m| am)(?: really| very| so)? sorry,? (?:but )?(?:i|as|that)\b.{{0,30}}{UNABLE}"
     r"|\bi (?:cannot|can't|can not|am unable to|am not able to|won't)"
-    r" (?:assist|help (?:you |with)|provide|fulfil|comply|engage|support|create content|generate"
-    r"|answer|do that|discuss|share (?:that|personal))"
-    r"|\bmy (?:training data|knowledge cutoff|last (?:knowledge )?update)\b|\bopenai'?s? polic"
+    r" (?:assist|help (?:you (?:with|to)|with (?:that|this|your))|provide|fulfil|comply|engage"
+    r"|create content|answer (?:that|this)|do that|discuss|share (?:that|personal))"
+    r"|\bmy (?:training data|knowledge cutoff|last (?:knowledge )?update)\b|\bopenai'?s? polic",
+    re.S,
 )
 OTHER_REFUSALS = re.compile(
     r"\bals (?:ki|künstliche intelligenz|sprachmodell|ki-sprachmodell)|tut mir leid,? (?:aber )?ich kann"

@@ -106,7 +106,9 @@ IPV4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}")
 IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}(?![\w:])")
 VERSION = re.compile(r"(?i)(?:version|release|build|firmware|\bv)\W{0,3}\Z")
 #: What examples count up to, and resolvers that belong to everybody.
-NOBODYS = ("1.2.3.4", "1.1.1.1", "8.8.8.8", "8.8.4.4")
+NOBODYS = frozenset(
+    ("1.2.3.4", "1.1.1.1", "8.8.8.8", "8.8.4.4", "123.45.67.89", "12.34.56.78", "123.123.123.123")
+)
 
 
 def personal_data(text: str) -> list[Found]:

@@ -31,31 +31,46 @@ DESK = re.compile(r"(?i)[\s,\-(]{0,2}(?:office|fax|mobile|cell|home|work|desk)\b
 NUMBERED = re.compile(
     r"(?i)(?:order|invoice|ticket|tracking|account|customer|case|serial|isbn|issn|part|model|ref"
     r"|reference|\bids?|\bno|number|sku|code|version|article|doi|arxiv|pmid|zip|bestell\w*|rechnung"
-    r"|kunden\w*|nr)\b[^\d\n]{0,16}\Z"
+    r"|kunden\w*|nr)\b\W{0,3}(?:(?:number|no|nr|ids?|code|is|was)\b\W{0,3}){0,3}\Z"
 )
+#: Words that people write without a space before a number.
+GLUED = ("call", "help", "tel", "ring", "phone", "fax")
 NOT_BEFORE = frozenset("$€£¥#=*/%^<>_.'\"\\&@+-")
 NOT_AFTER = frozenset("%=$€£¥°*/^_@+")
 
 
 def is_phone(text: str, start: int, end: int) -> tuple[int, int] | None:
     """Return where the number at this place begins and ends if people can be called by it."""
-    while start and text[start - 1] in "+(" and text[start] not in "+":
+    while start and text[start - 1] in "+(" and text[start] != "+":
         start -= 1
-    number = text[start:end]
-    before, after = text[start - 1 : start], text[end : end + 1]
-    if (before and before in NOT_BEFORE) or (after and after in NOT_AFTER) or before.isalnum():
+    before = text[start - 1 : start]
+    if (before and before in NOT_BEFORE) or before.isdigit():
         return None
     if before == "," and text[start - 2 : start - 1].isdigit():
         return None
+    lead = text[max(0, start - 40) : start]
+    if before.isalpha() and not lead.lower().endswith(GLUED):
+        return None
+    last_space = text.rfind(" ", start, end)
+    for stop in (end, last_space) if last_space - start >= 10 else (end,):
+        after = text[stop : stop + 1]
+        if not (after and after in NOT_AFTER) and _is_called(
+            text[start:stop], lead, text[stop : stop + 12]
+        ):
+            extension = EXTENSION.match(text, stop)
+            return start, extension.end() if extension else stop
+    return None
+
+
+def _is_called(number: str, lead: str, behind: str) -> bool:
     digits = "".join(filter(str.isdigit, number))
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or DATE.fullmatch(number):
-        return None
-    lead = text[max(0, start - 40) : start]
-    shaped = _has_shape(number, digits) and not NUMBERED.search(lead)
-    if not shaped and not CALL.search(lead) and not DESK.match(text, end):
-        return None
-    extension = EXTENSION.match(text, end)
-    return start, extension.end() if extension else end
+        return False
+    if _has_shape(number, digits):
+        return not NUMBERED.search(lead) or CALL.search(lead) is not None
+    if behind[:1].isalnum():
+        return False
+    return CALL.search(lead) is not None or DESK.match(behind) is not None
 
 
 def _has_shape(number: str, digits: str) -> bool:

@@ -89,7 +89,7 @@ def signals_of(row: Row) -> Signals:
         chat_markup=leftovers.chat_markup(whole, answer),
         open_fence=leftovers.open_fence(answer),
         urls=leftovers.urls(whole),
-        script=characters.script_of(answer or whole),
+        script=characters.script_of(answer) or characters.script_of(whole),
         refusal=answers.refusal(answer),
         empty_like=answers.empty_like(answer) if answer else 0,
         echo=answers.echo(prompt, answer),
