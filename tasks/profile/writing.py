@@ -94,7 +94,7 @@ def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
         return pyarrow.array((getattr(row, name) for row in profiles), pyarrow.int32())
 
     def signals(name: str) -> pyarrow.Array:
-        width = pyarrow.int64() if name in WIDE else pyarrow.int32()
+        width = pyarrow.int64() if name in WIDE else pyarrow.int16()
         return pyarrow.array((getattr(row.signals, name) for row in profiles), width)
 
     sources = pyarrow.array(row.file.source for row in profiles)

@@ -61,18 +61,29 @@ class Signals(NamedTuple):
 #: The profile's columns, in order.
 COLUMNS = Signals._fields
 
+#: Counts stop here, so that two bytes hold each.
+MOST = 32_767
+
 #: The columns that count private data.
 PRIVATE = (
     *("emails", "phones", "cards", "ibans", "ssns", "ip_addresses"),
     *("credentials", "possible_credentials"),
 )
 
-#: Columns that need 64 bits.
+#: Columns that need eight bytes.
 WIDE = ("label", "label_family")
 
 
 def signals_of(row: Row) -> Signals:
     """Return the signals of a canonical row."""
+    signals = _all(row)
+    narrow = signals[: -len(WIDE)]
+    if max(narrow) <= MOST:
+        return signals
+    return Signals(*(min(count, MOST) for count in narrow), *signals[-len(WIDE) :])
+
+
+def _all(row: Row) -> Signals:
     texts = texts_of(row)
     whole, prompt, answer = texts.whole, texts.prompt, texts.answer
     private = Counter(found.kind for found in private_data(whole))
