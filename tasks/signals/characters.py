@@ -98,7 +98,7 @@ def _was_utf8(text: str, match: re.Match[str]) -> bool:
         return False
     if length == 2 and run[1] in CLOSERS and run[0] != "\u00c2":
         before = text[match.start() - 1 : match.start()]
-        if before.isupper() or not before.strip():
+        if before.isupper() or (run[0] != "\u00c3" and not before.strip()):
             return False
     data = bytearray()
     for character in run[:length]:

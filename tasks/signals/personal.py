@@ -191,7 +191,7 @@ def _is_card(number: str, before: str, lead: str) -> bool:
     # Thirteen digits are mostly article numbers (EAN-13), one in ten with a right Luhn digit.
     if len(digits) == 13 and not re.search(r"(?i)\b(?:card|cc|visa)\b", lead):
         return False
-    return len(set(digits)) > 2 and bool(ISSUERS.fullmatch(digits)) and _luhn(digits)
+    return len(set(digits)) > 1 and bool(ISSUERS.fullmatch(digits)) and _luhn(digits)
 
 
 def _luhn(digits: str) -> bool:
