@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from expectations import duplicates, leakage, size, structure, tokens
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
+from tasks.profile.page_evidence import gather
 from tasks.recipe import Recipe
-from tasks.reports.data_page import PageEvidence, data_page
+from tasks.reports.data_page import data_page
 from tasks.run_folder import RunFolder, write_atomically
 from tasks.stage import stage
 
@@ -37,11 +38,10 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
         checks, evidence = run_checkpoint(
             frame, lambda: _suites(recipe), _parameters(recipe, splits)
         )
-        lengths = frame.loc[frame["tokens"] > 0, "tokens"].tolist()
         report = _report(splits, checks, f"{stage_folder.name}/report.html")
-        about = PageEvidence(recipe.name, report, splits, lengths, evidence["failing"])
-        page = data_page(about, folder.path)
+        page = data_page(gather(recipe.name, report, splits, (frame, evidence), folder.path))
         write_atomically(stage_folder / "report.html", page)
+        evidence.pop("positions")
         both = {"report": report.model_dump(mode="json"), "great_expectations": evidence}
         write_atomically(stage_folder / "report.json", json.dumps(both, indent=1, default=str))
         folder.progress(_event(len(checks), f"{len(checks)} checks: {report.verdict}"))

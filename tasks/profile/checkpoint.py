@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import DataCheck
 from tasks.errors import StageError
+from tasks.profile.prevents import write_notes
 from tasks.profile.rows import REASONS
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["listed_rows", "read_profile", "run_checkpoint"]
 
 LISTED_ROWS = 1000
+
+#: Rows of a check whose text is shown on the page.
+SHOWN_ROWS = 8
 
 
 def read_profile(path: Path) -> pandas.DataFrame:
@@ -58,7 +62,9 @@ def run_checkpoint(
     build: Callable[[], list[ExpectationSuite]],
     parameters: dict[str, float],
 ) -> tuple[list[DataCheck], dict[str, Any]]:
-    """Return one DataCheck per expectation, and the evidence: failing places, suites, results.
+    """Return one DataCheck per expectation, and the evidence for it.
+
+    The evidence: `failing` places, `positions` in the frame of the first of them, suites, results.
 
     Args:
         frame: What `read_profile` returned.
@@ -76,6 +82,7 @@ def run_checkpoint(
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
         suites = build()
+    write_notes(suites)
     # It sets its own level and tells of a temporary folder in every run.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
@@ -99,6 +106,7 @@ def run_checkpoint(
     found = [result for each in results for result in each.results]
     return [_check(result, frame) for result in found], {
         "failing": dict(_places(result, frame) for result in found),
+        "positions": dict(_positions(result, frame) for result in found),
         "suites": [suite.to_json_dict() for suite in suites],
         "results": [each.to_json_dict() for each in results],
     }
@@ -114,6 +122,12 @@ def _places(result: Any, frame: pandas.DataFrame) -> tuple[str, list[tuple[str, 
     meta = result.expectation_config.meta
     rows = listed_rows(frame, meta["rows"]).head(LISTED_ROWS)
     return meta["id"], [(str(s), int(n)) for s, n in zip(rows["source"], rows["line"], strict=True)]
+
+
+def _positions(result: Any, frame: pandas.DataFrame) -> tuple[str, list[int]]:  # noqa: ANN401
+    meta = result.expectation_config.meta
+    rows = listed_rows(frame, meta["rows"]).head(SHOWN_ROWS)
+    return meta["id"], [int(position) for position in rows.index]
 
 
 def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 - theirs has no type
@@ -137,6 +151,7 @@ def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 -
         unexpected_count=len(failing),
         rows=tuple(int(line) for line in failing["line"].head(LISTED_ROWS)),
         sentence=config.description,
+        prevents=config.notes if isinstance(config.notes, str) else "",
     )
 
 

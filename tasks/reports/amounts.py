@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from tasks.contracts import DataCheck, DataReport
 
-__all__ = ["limit", "lines", "observed", "order", "outcome", "summary"]
+__all__ = ["limit", "lines", "observed", "order", "outcome", "severities", "summary"]
 
 #: Checks whose numbers are shares: of all rows, leakage of the split it leaks into.
 SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates", "leakage"}
 #: Checks that ask for at least the threshold; all others for at most.
 AT_LEAST = {"train-rows", "validation-size", "test-size"}
 
+FAILURES = ("critical", "warning")
 ORDER = ("critical", "warning", "note", "ok")
 WORDS = {"pass": "passed", "warn": "passed with warnings", "fail": "failed"}
 
@@ -57,13 +58,16 @@ def lines(check: DataCheck, count: int) -> str:
     return f"{named}, …" if check.unexpected_count > count and named else named
 
 
+def severities(report: DataReport) -> dict[str, int]:
+    """Return how many checks had each outcome, the worst first."""
+    found = [outcome(check) for check in report.checks]
+    return {word: found.count(word) for word in ORDER}
+
+
 def summary(report: DataReport) -> str:
     """Return the verdict as one sentence."""
     failed = [check for check in report.checks if not check.passed]
-    count = {
-        severity: sum(c.severity == severity for c in failed)
-        for severity in ("critical", "warning")
-    }
+    count = {name: number for name, number in severities(report).items() if name in FAILURES}
     lost = report.rows_in - report.rows_out
     parts = [f"{count[name]} {name}" for name in count if count[name]]
     checks = (
