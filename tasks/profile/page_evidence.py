@@ -56,9 +56,7 @@ def gather(
     )
 
 
-def _failing_row(
-    frame: pandas.DataFrame, row: int, text: Snippet, splits: Splits
-) -> FailingRow:
+def _failing_row(frame: pandas.DataFrame, row: int, text: Snippet, splits: Splits) -> FailingRow:
     line = f"{frame['line'][row]}"
     several = len(splits.sources) > 1
     place = f"{visible(str(frame['source'][row]))}:{line}" if several else line

@@ -54,7 +54,9 @@ def snippet(value: dict[str, Any]) -> Snippet:
     row = value["row"] if "reasons" in value else value
     if not isinstance(row, dict):
         return [("", _short(row))]
-    turns = next((row[key] for key in ("messages", "conversations") if _is_turns(row.get(key))), None)
+    turns = next(
+        (row[key] for key in ("messages", "conversations") if _is_turns(row.get(key))), None
+    )
     if turns is not None:
         parts = [(_role(turn), turn.get("content", turn.get("value"))) for turn in turns[-PARTS:]]
     else:
