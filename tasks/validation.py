@@ -15,6 +15,7 @@ from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
 from tasks.profile.page_evidence import gather
 from tasks.recipe import Recipe
+from tasks.reports.data_docs import make_offline
 from tasks.reports.data_page import data_page
 from tasks.run_folder import RunFolder, write_atomically
 from tasks.stage import stage
@@ -35,13 +36,15 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
     def work(stage_folder: Path) -> DataReport:
         folder.progress(_event(0, "checking"))
         frame = read_profile(folder.path / splits.profile_path)
+        site = stage_folder / "data_docs"
         checks, evidence = run_checkpoint(
-            frame, lambda: _suites(recipe), _parameters(recipe, splits)
+            frame, lambda: _suites(recipe), _parameters(recipe, splits), site
         )
         report = _report(splits, checks, f"{stage_folder.name}/report.html")
         page = data_page(gather(recipe.name, report, splits, (frame, evidence), folder.path))
         write_atomically(stage_folder / "report.html", page)
-        evidence.pop("positions")
+        make_offline(site, report, evidence["suite_of"], recipe.name, stage_folder / "report.html")
+        evidence = {k: v for k, v in evidence.items() if k not in ("positions", "suite_of")}
         both = {"report": report.model_dump(mode="json"), "great_expectations": evidence}
         write_atomically(stage_folder / "report.json", json.dumps(both, indent=1, default=str))
         folder.progress(_event(len(checks), f"{len(checks)} checks: {report.verdict}"))

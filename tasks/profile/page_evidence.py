@@ -16,7 +16,10 @@ from tasks.reports.visible import visible
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["gather"]
+__all__ = ["DOCS", "gather"]
+
+#: From the page, which lies beside it.
+DOCS = "data_docs/index.html"
 
 
 def gather(
@@ -53,6 +56,7 @@ def gather(
         },
         rejected=_rejected(folder / splits.rejected_path),
         examples=_examples((folder / splits.profile_path).with_name("examples.json")),
+        docs=DOCS,
     )
 
 

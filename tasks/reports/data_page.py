@@ -37,7 +37,8 @@ class PageEvidence:
     """What the page is about.
 
     `lengths` are the tokens of every measured row and `answers` of every kept answer; `failing`
-    has the first rows of each check; `examples` are rendered rows with `place`, `tokens`, `runs`.
+    has the first rows of each check; `examples` are rendered rows with `place`, `tokens`, `runs`;
+    `docs` is where Data Docs lie, from the page.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PageEvidence:
     failing: dict[str, list[FailingRow]]
     rejected: list[FailingRow]
     examples: list[dict[str, Any]]
+    docs: str
 
 
 def data_page(evidence: PageEvidence) -> str:
