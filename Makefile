@@ -22,7 +22,7 @@ up: install ## Prefect server, work pool, deployments and worker; Ctrl-C stops t
 	@$(BIN)/finetune up
 
 test: install check ## what CI runs: checks, then all tests but stress
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not stress"
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -rs -m "not stress"
 
 check: install ## format, lint, types, import order
 	$(BIN)/ruff format --check .

@@ -75,6 +75,24 @@ def plan(
 
 
 @app.command()
+def validate(
+    data: Annotated[
+        str, typer.Argument(help="A recipe, or a data file with --model.", metavar="RECIPE|DATA")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="A folder with a tokenizer, or a Hub id.")
+    ] = None,
+    overrides: SetOption = None,
+    force: ForceOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Check the data and write the report; a tokenizer is enough, no weights are loaded."""
+    from flows.validate_command import Wanted, validate_data
+
+    sys.exit(int(validate_data(Wanted(data, model, overrides or (), force, as_json))))
+
+
+@app.command()
 def recommend(
     model: Annotated[str, typer.Option(help="A catalogue name or a folder with config.json.")],
     gpu: Annotated[str | None, typer.Option(help="A card; this machine if left out.")] = None,

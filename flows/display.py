@@ -33,6 +33,9 @@ console = Console(highlight=False)
 if not console.is_terminal and "COLUMNS" not in os.environ:
     console.width = 110
 
+#: Lines of the source named for a check; its page and `--json` have more.
+LISTED_LINES = 4
+
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "met": "green"}
 COLOURS |= {"undecided": "yellow", "missed": "red", "critical": "red", "warning": "yellow"}
 
@@ -43,24 +46,24 @@ def gibibytes(count: float) -> str:
 
 
 def data_report_table(report: DataReport, splits: Splits) -> Table:
-    """Return the data gate's verdict and every check that has something to say."""
-    dropped = ", ".join(f"{count} {reason}" for reason, count in report.rejected.items())
+    """Return the data gate's verdict and every check that has something to say, worst first."""
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in report.rejected.items())
+    told = [check for check in report.checks if not check.passed or check.unexpected_count]
     title = Text.assemble(
         "Data: ",
         (report.verdict.upper(), COLOURS[report.verdict]),
-        f"   {report.rows_in} rows in = {report.rows_out} out",
-        f" + {report.rows_in - report.rows_out} rejected" + (f" ({dropped})" if dropped else ""),
+        f"   {report.rows_in:,} rows in = {report.rows_out:,} out",
+        f" + {report.rows_in - report.rows_out:,} rejected" + (f" ({dropped})" if dropped else ""),
     )
     caption = (
-        f"train {splits.train.rows} · validation {splits.validation.rows} · test "
-        f"{splits.test.rows} · max_length {splits.max_length} ({splits.max_length_reason})"
+        f"{len(report.checks) - len(told)} more checks have nothing to say · "
+        f"train {splits.train.rows:,} · validation {splits.validation.rows:,} · test "
+        f"{splits.test.rows:,} · max_length {splits.max_length} ({splits.max_length_reason})"
     )
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    for column in ("check", "severity", "result", "seen", "allowed", "what"):
+    for column in ("check", "severity", "result", "seen", "allowed", "lines", "what"):
         table.add_column(column, overflow="fold")
-    for check in report.checks:
-        if check.passed and not check.unexpected_count:
-            continue
+    for check in sorted(told, key=amounts.order):
         table.add_row(
             check.id,
             Text(check.severity, COLOURS.get(check.severity, "")),
@@ -69,6 +72,7 @@ def data_report_table(report: DataReport, splits: Splits) -> Table:
             ),
             amounts.observed(check),
             amounts.limit(check),
+            amounts.lines(check, LISTED_LINES),
             check.sentence,
         )
     return table

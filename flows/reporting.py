@@ -18,8 +18,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows.bars import Bars
 from flows.display import (
     checkpoint_lines,
     console,
@@ -52,18 +52,7 @@ class Reporter:
     def __init__(self, *, terminal: bool) -> None:
         self.terminal = terminal
         self.logger = get_run_logger()
-        self.bars = Progress(
-            TextColumn("{task.description:10}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=console,
-            transient=True,
-            disable=not (terminal and console.is_terminal),
-        )
-        self.bars.start()
-        self.bar_of: dict[str, Any] = {}
+        self.bars = Bars(shown=terminal)
         self.artifact_of: dict[str, UUID] = {}
         self.last_update: dict[str, float] = {}
         self.last_line: dict[str, float] = {}
@@ -75,7 +64,7 @@ class Reporter:
 
     def close(self) -> None:
         """Take the bars away."""
-        self.bars.stop()
+        self.bars.close()
 
     def say(self, line: str) -> None:
         """Tell one line."""
@@ -92,17 +81,13 @@ class Reporter:
         """Move a stage's bar and artifact, and where there is no bar say a plain line now and then."""
         stage, done, total = event["stage"], int(event["done"]), max(1, int(event["total"]))
         text = str(event.get("text", ""))
-        if stage not in self.bar_of:
-            self.bar_of[stage] = self.bars.add_task(stage, total=total, text=text)
-        self.bars.update(self.bar_of[stage], completed=done, total=total, text=text)
-        if done >= total:
-            self.bars.update(self.bar_of[stage], visible=False)
+        self.bars.move(event)
         now = time.monotonic()
         if now - self.last_update.get(stage, 0.0) < EVERY_SECONDS and done < total:
             return
         self.last_update[stage] = now
         self._progress_artifact(stage, 100 * done / total)
-        if not self.bars.disable:
+        if self.bars.shown:
             return
         if now - self.last_line.get(stage, 0.0) < PLAIN_LINE_EVERY_SECONDS and done < total:
             return

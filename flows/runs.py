@@ -21,7 +21,7 @@ from tasks.errors import DataError
 from tasks.estimates.hardware import detect
 from tasks.readers.sources import find_sources
 from tasks.recipe import Recipe
-from tasks.recipe_file import as_yaml, load_recipe
+from tasks.recipe_file import LoadedRecipe, as_yaml, load_recipe
 from tasks.run_folder import (
     STAGES,
     RunFolder,
@@ -115,34 +115,42 @@ def runs_root() -> Path:
     return Path(os.environ.get("FINETUNE_RUNS", "runs")).resolve()
 
 
-def open_run(recipe_path: str | Path, overrides: Sequence[str] = ()) -> Run:
+def open_run(
+    asked: str | Path | LoadedRecipe, overrides: Sequence[str] = (), *, weights: bool = True
+) -> Run:
     """Read a recipe, find its base model and data, and name its run folder.
+
+    Args:
+        asked: A recipe file, or a recipe that was read already.
+        overrides: Changes to a recipe file, each `key=value`.
+        weights: Whether the base model's weights are needed.
 
     Raises:
         RecipeError: The recipe or an override is wrong.
         ModelError: The base model cannot be had.
         DataError: A data file does not exist.
     """
-    loaded = load_recipe(recipe_path, overrides)
+    loaded = asked if isinstance(asked, LoadedRecipe) else load_recipe(asked, overrides)
     recipe = loaded.recipe
     data = _data_hashes(recipe)
-    base = _base(recipe, data)
+    base = _base(recipe, data, weights=weights)
     identity = _identity(recipe, data, None if base.revision else base.sha256)
     folder = RunFolder(runs_root() / recipe.name / identity, environment(detect().device_class))
     return Run(recipe, base, folder, loaded.notes)
 
 
-def _base(recipe: Recipe, data: dict[str, str]) -> BaseModelFiles:
+def _base(recipe: Recipe, data: dict[str, str], *, weights: bool) -> BaseModelFiles:
     """Resolve the base model; an unfinished run of a Hub model goes on with its own commit."""
     folder = runs_root() / recipe.name / _identity(recipe, data, None)
     if not (folder / "snapshot.json").is_file() or (folder / "outcome.json").is_file():
-        return resolve(recipe.model)
+        return resolve(recipe.model, weights=weights)
     try:
         text = (folder / "snapshot.json").read_text(encoding="utf-8")
         revision = json.loads(text)["base"]["revision"]
     except (ValueError, KeyError):
         revision = None
-    return resolve(recipe.model.model_copy(update={"revision": revision or recipe.model.revision}))
+    pinned = recipe.model.model_copy(update={"revision": revision or recipe.model.revision})
+    return resolve(pinned, weights=weights)
 
 
 def _identity(recipe: Recipe, data: dict[str, str], base_sha256: str | None) -> str:

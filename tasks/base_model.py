@@ -16,10 +16,14 @@ from tasks.errors import ModelError
 from tasks.processes import CHECKOUT
 from tasks.recipe import ModelSection
 
-__all__ = ["BaseModelFiles", "find_path", "read_config", "resolve"]
+__all__ = ["BaseModelFiles", "find_path", "read_config", "resolve", "tokenizer_sha256"]
 
 #: What of a Hub repository is wanted: weights, configuration, tokenizer. Never pickles.
-HUB_PATTERNS = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja", "LICENSE*"]
+TOKENIZER_PATTERNS = ["*.json", "*.model", "*.txt", "*.jinja", "LICENSE*"]
+HUB_PATTERNS = ["*.safetensors", *TOKENIZER_PATTERNS]
+
+#: Names the files of split weights; it says nothing about the tokenizer.
+INDEX = ".safetensors.index.json"
 
 
 class BaseModelFiles(Record):
@@ -39,8 +43,13 @@ def find_path(name: str) -> Path | None:
     return None
 
 
-def resolve(model: ModelSection) -> BaseModelFiles:
+def resolve(model: ModelSection, *, weights: bool = True) -> BaseModelFiles:
     """Find the base model's files and give them a fingerprint.
+
+    Args:
+        model: The recipe's section.
+        weights: Whether they are needed; without, a Hub model's are not downloaded and the
+            fingerprint may be of configuration and tokenizer alone.
 
     Raises:
         ModelError: No such folder or Hub model, revision absent, gated, or offline without a copy.
@@ -48,18 +57,22 @@ def resolve(model: ModelSection) -> BaseModelFiles:
     name = model.model_name_or_path
     found = find_path(name)
     if found is not None and found.is_dir():
-        _check_folder(found)
+        _check_folder(found, weights=weights)
         return BaseModelFiles(name=name, path=str(found), revision=None, sha256=_fingerprint(found))
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
         raise ModelError(
             f"model.model_name_or_path: {name}: no such folder, and not a Hub id of the form "
             "owner/name. Give the folder that holds config.json."
         )
-    folder = _from_hub(name, model.revision)
-    _check_folder(folder)
-    return BaseModelFiles(
-        name=name, path=str(folder), revision=folder.name, sha256=_fingerprint(folder)
-    )
+    folder = _from_hub(name, model.revision, HUB_PATTERNS if weights else TOKENIZER_PATTERNS)
+    _check_folder(folder, weights=weights)
+    sha256 = _fingerprint(folder) if weights else tokenizer_sha256(folder)
+    return BaseModelFiles(name=name, path=str(folder), revision=folder.name, sha256=sha256)
+
+
+def tokenizer_sha256(folder: Path) -> str:
+    """Return the fingerprint of all that turns rows into tokens: everything but the weights."""
+    return _fingerprint(folder, weights=False)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -76,9 +89,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder}/config.json: is not JSON ({error}).") from None
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, *, weights: bool) -> None:
     read_config(folder)
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         pickles = sorted(path.name for path in folder.glob("*.bin"))
         raise ModelError(
             f"{folder}: holds no *.safetensors weights"
@@ -89,18 +102,19 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(f"{folder}: holds no tokenizer. Save it there with `save_pretrained`.")
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(folder: Path, *, weights: bool = True) -> str:
     """Hash names and bytes of what determines the model; subfolders are not part of it."""
     whole = hashlib.sha256()
+    suffixes = {".json", ".model", ".jinja", ".txt"} | ({".safetensors"} if weights else set())
     for path in sorted(folder.iterdir()):
-        if path.suffix in {".safetensors", ".json", ".model", ".jinja", ".txt"}:
+        if path.suffix in suffixes and (weights or not path.name.endswith(INDEX)):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             whole.update(f"{path.name} {digest}\n".encode())
     return whole.hexdigest()
 
 
-def _from_hub(name: str, revision: str | None) -> Path:
+def _from_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -114,7 +128,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
     wanted = f"model.model_name_or_path: {name}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_PATTERNS))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except GatedRepoError:
         problem = f"is gated. Accept its terms at https://huggingface.co/{name} and set HF_TOKEN."
     except RevisionNotFoundError:

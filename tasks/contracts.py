@@ -85,7 +85,10 @@ class Rejected(Record):
 
 
 class DataCheck(Record):
-    """One expectation and what it saw; `rows` are up to 1,000 source lines, 1-based."""
+    """One expectation and what it saw; `rows` are up to 1,000 source lines, 1-based.
+
+    `prevents` is the failure in the field that the check is there for.
+    """
 
     id: str
     severity: Severity
@@ -95,6 +98,7 @@ class DataCheck(Record):
     unexpected_count: int
     rows: tuple[int, ...]
     sentence: str
+    prevents: str = ""
 
 
 class DataReport(Record):

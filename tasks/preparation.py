@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tasks.base_model import BaseModelFiles, read_config
+from tasks.base_model import BaseModelFiles, read_config, tokenizer_sha256
 from tasks.chat_template import find_template
 from tasks.contracts import Splits
 from tasks.loading import load_tokenizer
@@ -34,7 +34,9 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
     """
     dataset = recipe.dataset
     hashes = {str(file.path): file_sha256(file.path) for file in data_files(dataset)}
-    inputs = [dataset, base.sha256, recipe.model.trust_remote_code, hashes, _template(recipe)]
+    # Not of the weights: `finetune validate` prepares without them, and a run goes on from there.
+    words = tokenizer_sha256(Path(base.path))
+    inputs = [dataset, words, recipe.model.trust_remote_code, hashes, _template(recipe)]
 
     def work(stage_folder: Path) -> Splits:
         tokenizer = load_tokenizer(

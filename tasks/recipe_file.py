@@ -7,6 +7,7 @@ line, key and value, what is allowed, and the nearest valid key.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.errors import RecipeError
 from tasks.recipe import PLANNED_SECTIONS, Recipe
 
-__all__ = ["LoadedRecipe", "as_yaml", "load_recipe", "valid_keys"]
+__all__ = ["LoadedRecipe", "as_yaml", "load_recipe", "recipe_of_data", "valid_keys"]
 
 Key = tuple[str, ...]
 ASSETS = Path(__file__).parent / "assets"
@@ -71,7 +72,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> LoadedRecipe
         RecipeError: No such file, not YAML, or any key or value is wrong; all problems at once.
     """
     found = _find(Path(path))
-    draft = _read(found)
+    return _finish(_read(found), found, overrides)
+
+
+def recipe_of_data(path: str, model: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Return the recipe that a data file and a model stand for, named after the file.
+
+    Raises:
+        RecipeError: Any key or value of the overrides is wrong; all problems at once.
+    """
+    stem = Path(path).name.split(".")[0].lower()
+    name = re.sub(r"[^a-z0-9_-]+", "-", stem).strip("_-")[:64] or "data"
+    values = {"name": name, "model": {"model_name_or_path": model}, "dataset": {"path": path}}
+    places = {("model",): "--model:", ("dataset",): "the data file:"}
+    return _finish(_Draft("the command line", values, places), Path(path), overrides)
+
+
+def _finish(draft: _Draft, found: Path, overrides: Sequence[str]) -> LoadedRecipe:
+    """Apply overrides and aliases, and tell every problem at once."""
     for override in overrides:
         _override(draft, override)
     _rewrite_aliases(draft)

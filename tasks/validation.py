@@ -12,9 +12,11 @@ from typing import Literal
 
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
+from tasks.profile.page_evidence import gather
 from tasks.profile.suites import compare, named_files, suites_of
 from tasks.recipe import Recipe
-from tasks.reports.data_page import PageEvidence, data_page
+from tasks.reports.data_docs import make_offline
+from tasks.reports.data_page import data_page
 from tasks.run_folder import RunFolder, write_atomically
 from tasks.stage import stage
 
@@ -33,14 +35,15 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
         frame = read_profile(folder.path / splits.profile_path)
         compare(recipe.validation, frame)
         parameters = _parameters(recipe, splits)
+        site = stage_folder / "data_docs"
         checks, evidence = run_checkpoint(
-            frame, lambda: suites_of(recipe.validation, frame.columns, parameters), parameters
+            frame, lambda: suites_of(recipe.validation, frame.columns, parameters), parameters, site
         )
-        lengths = frame.loc[frame["tokens"] > 0, "tokens"].tolist()
         report = _report(splits, checks, f"{stage_folder.name}/report.html")
-        about = PageEvidence(recipe.name, report, splits, lengths, evidence["failing"])
-        page = data_page(about, folder.path)
+        page = data_page(gather(recipe.name, report, splits, (frame, evidence), folder.path))
         write_atomically(stage_folder / "report.html", page)
+        make_offline(site, report, evidence["suite_of"], recipe.name, stage_folder / "report.html")
+        evidence = {k: v for k, v in evidence.items() if k not in ("positions", "suite_of")}
         both = {"report": report.model_dump(mode="json"), "great_expectations": evidence}
         write_atomically(stage_folder / "report.json", json.dumps(both, indent=1, default=str))
         folder.progress(_event(len(checks), f"{len(checks)} checks: {report.verdict}"))

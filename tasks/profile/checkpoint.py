@@ -11,22 +11,27 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import DataCheck
 from tasks.errors import StageError
+from tasks.profile.prevents import write_notes
 from tasks.profile.rows import REASONS
 from tasks.signals.frame import add_checks
 
 if TYPE_CHECKING:
     import pandas
     from great_expectations import ExpectationSuite
+    from great_expectations.core import ExpectationSuiteValidationResult
 
 __all__ = ["listed_rows", "read_profile", "run_checkpoint"]
 
 LISTED_ROWS = 1000
+
+#: Rows of a check whose text is shown on the page.
+SHOWN_ROWS = 8
 
 
 def read_profile(path: Path) -> pandas.DataFrame:
@@ -59,13 +64,17 @@ def run_checkpoint(
     frame: pandas.DataFrame,
     build: Callable[[], list[ExpectationSuite]],
     parameters: dict[str, float],
+    site: Path | None = None,
 ) -> tuple[list[DataCheck], dict[str, Any]]:
-    """Return one DataCheck per expectation, and the evidence: failing places, suites, results.
+    """Return one DataCheck per expectation, and the evidence for it.
+
+    The evidence: `failing` places, `positions` in the frame of the first of them, suites, results.
 
     Args:
         frame: What `read_profile` returned.
         build: Returns the suites; called once Great Expectations is loaded quietly.
         parameters: The thresholds that the suites name.
+        site: Where Data Docs are rendered, if at all; `tasks/reports/data_docs.py` mends them.
 
     Raises:
         StageError: A check could not be computed.
@@ -74,10 +83,35 @@ def run_checkpoint(
     with warnings.catch_warnings():
         # Loading it warns of deprecated parts of the standard library: theirs to mend.
         warnings.simplefilter("ignore")
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+        import great_expectations  # noqa: F401 - here, so that it warns nobody
 
         suites = build()
+    write_notes(suites)
+    results = _run(frame, suites, parameters, site)
+    found = [result for each in results for result in each.results]
+    return [_check(result, frame) for result in found], {
+        "failing": dict(_places(result, frame) for result in found),
+        "positions": dict(_positions(result, frame) for result in found),
+        "suite_of": {
+            str((expectation.meta or {})["id"]): suite.name
+            for suite in suites
+            for expectation in suite.expectations
+        },
+        "suites": [suite.to_json_dict() for suite in suites],
+        "results": [each.to_json_dict() for each in results],
+    }
+
+
+def _run(
+    frame: pandas.DataFrame,
+    suites: Sequence[ExpectationSuite],
+    parameters: dict[str, float],
+    site: Path | None,
+) -> list[ExpectationSuiteValidationResult]:
+    """Run the suites over the frame as one checkpoint, and render its Data Docs."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
     # It sets its own level and tells of a temporary folder in every run.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
@@ -96,13 +130,24 @@ def run_checkpoint(
     outcome = checkpoint.run(
         batch_parameters={"dataframe": frame.drop(columns=["source", "split"])},
         expectation_parameters=parameters,
+        run_id=gx.RunIdentifier(run_name="data-gate"),
     )
-    results = list(outcome.run_results.values())
-    found = [result for each in results for result in each.results]
-    return [_check(result, frame) for result in found], {
-        "failing": dict(_places(result, frame) for result in found),
-        "suites": [suite.to_json_dict() for suite in suites],
-        "results": [each.to_json_dict() for each in results],
+    if site is not None:
+        configuration: Any = _site(site)
+        context.add_data_docs_site("run", configuration)
+        context.build_data_docs(site_names=["run"])
+    return list(outcome.run_results.values())
+
+
+def _site(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a Data Docs site in a folder."""
+    return {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(folder),
+        },
     }
 
 
@@ -116,6 +161,12 @@ def _places(result: Any, frame: pandas.DataFrame) -> tuple[str, list[tuple[str, 
     meta = result.expectation_config.meta
     rows = listed_rows(frame, meta["rows"]).head(LISTED_ROWS)
     return meta["id"], [(str(s), int(n)) for s, n in zip(rows["source"], rows["line"], strict=True)]
+
+
+def _positions(result: Any, frame: pandas.DataFrame) -> tuple[str, list[int]]:  # noqa: ANN401
+    meta = result.expectation_config.meta
+    rows = listed_rows(frame, meta["rows"]).head(SHOWN_ROWS)
+    return meta["id"], [int(position) for position in rows.index]
 
 
 def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 - theirs has no type
@@ -139,6 +190,7 @@ def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 -
         unexpected_count=len(failing),
         rows=tuple(int(line) for line in failing["line"].head(LISTED_ROWS)),
         sentence=config.description,
+        prevents=config.notes if isinstance(config.notes, str) else "",
     )
 
 

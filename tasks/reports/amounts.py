@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from tasks.contracts import DataCheck, DataReport
 
-__all__ = ["limit", "observed", "outcome", "summary"]
+__all__ = ["limit", "lines", "observed", "order", "outcome", "severities", "summary"]
 
 #: Checks whose numbers are shares: of all rows, leakage of the split it leaks into.
 SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates", "leakage"}
 #: Checks that ask for at least the threshold; all others for at most.
 AT_LEAST = {"train-rows", "validation-size", "test-size"}
 
+FAILURES = ("critical", "warning")
+ORDER = ("critical", "warning", "note", "ok")
 WORDS = {"pass": "passed", "warn": "passed with warnings", "fail": "failed"}
 
 
@@ -19,7 +21,8 @@ def observed(check: DataCheck) -> str:
     if check.observed is None:
         return "nothing"
     if check.id in SHARES:
-        return f"{_percent(check.observed)} ({check.unexpected_count:,} rows)"
+        rows = "row" if check.unexpected_count == 1 else "rows"
+        return f"{_percent(check.observed)} ({check.unexpected_count:,} {rows})"
     return f"{check.observed:,.0f} {_unit(check)}"
 
 
@@ -44,13 +47,27 @@ def outcome(check: DataCheck) -> str:
     return "note" if check.severity == "info" else check.severity
 
 
+def order(check: DataCheck) -> int:
+    """Return a sort key: what failed first, the worst of it first."""
+    return ORDER.index(outcome(check))
+
+
+def lines(check: DataCheck, count: int) -> str:
+    """Return the first source lines of the rows that a check names."""
+    named = ", ".join(str(line) for line in check.rows[:count])
+    return f"{named}, …" if check.unexpected_count > count and named else named
+
+
+def severities(report: DataReport) -> dict[str, int]:
+    """Return how many checks had each outcome, the worst first."""
+    found = [outcome(check) for check in report.checks]
+    return {word: found.count(word) for word in ORDER}
+
+
 def summary(report: DataReport) -> str:
     """Return the verdict as one sentence."""
     failed = [check for check in report.checks if not check.passed]
-    count = {
-        severity: sum(c.severity == severity for c in failed)
-        for severity in ("critical", "warning")
-    }
+    count = {name: number for name, number in severities(report).items() if name in FAILURES}
     lost = report.rows_in - report.rows_out
     parts = [f"{count[name]} {name}" for name in count if count[name]]
     checks = (

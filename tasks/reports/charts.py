@@ -1,42 +1,72 @@
-"""Plots as inline SVG, drawn from counts: no library, no script, no network."""
+"""Plots as inline SVG, drawn from counts: no library, no script, no network.
+
+Text of the data (a label) is escaped here, for the page takes the drawing as it is.
+"""
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 
-__all__ = ["histogram", "shares"]
+__all__ = ["amounts_of", "histogram", "shares"]
 
 WIDTH, HEIGHT = 960, 240
 LEFT, BOTTOM, TOP = 46, 34, 36
 BINS = 48
 
+#: Of a chart with named bars: width of the names, of the figures behind a bar, height of a line.
+NAMES, FIGURES, LINE = 210, 110, 22
 
-def histogram(lengths: Sequence[int], max_length: int, marks: dict[str, int]) -> str:
-    """Return the distribution of row lengths, with a line at max_length and named marks.
 
-    Rows beyond 1.5 times max_length (or the longest mark) stand together in the last bar.
+def histogram(lengths: Sequence[int], marks: dict[str, int], max_length: int | None = None) -> str:
+    """Return a distribution of lengths in tokens, with named marks and a line at max_length.
+
+    Rows beyond 1.5 times the longest of these stand together in the last bar.
     """
     if not lengths:
         return ""
-    longest = max(lengths)
-    end = min(longest, max(1.5 * max_length, *marks.values())) if marks else longest
-    step = max(1, math.ceil(max(end, max_length) / BINS))
+    longest, limit = max(lengths), max_length or 0
+    end = min(longest, 1.5 * max(limit, *marks.values())) if marks else longest
+    step = max(1, math.ceil(max(end, limit) / BINS))
     counts = [0] * (BINS + 1)
     for length in lengths:
         counts[min(length // step, BINS)] += 1
     used = max(position for position, count in enumerate(counts) if count) + 1
-    used = max(used, math.ceil(max_length / step) + 1)
+    used = max(used, math.ceil(limit / step) + 1)
     unit = (WIDTH - LEFT) / used
     scale = (HEIGHT - TOP - BOTTOM) / max(counts)
+    beyond = math.inf if max_length is None else max_length
     bars = [
-        _bar(position, count, (unit, scale, step), over=position * step >= max_length)
+        _bar(position, count, (unit, scale, step), over=position * step >= beyond)
         for position, count in enumerate(counts[:used])
         if count
     ]
     lines = [_mark(name, value, unit / step, "mark") for name, value in marks.items()]
-    limit = _mark(f"max_length {max_length:,}", max_length, unit / step, "limit", top=True)
-    return _svg([*_grid(max(counts), scale), *bars, *_axis(used, unit, step), *lines, limit])
+    if max_length is not None:
+        told = f"max_length {max_length:,}"
+        lines.append(_mark(told, max_length, unit / step, "limit", top=True))
+    return _svg([*_grid(max(counts), scale), *bars, *_axis(used, unit, step), *lines])
+
+
+def amounts_of(named: Sequence[tuple[str, int]]) -> str:
+    """Return one horizontal bar for each name, as long as its count; names are escaped."""
+    if not named:
+        return ""
+    most, total = max(count for _name, count in named), sum(count for _name, count in named)
+    room, drawn = WIDTH - NAMES - FIGURES, []
+    for position, (name, count) in enumerate(named):
+        y, width = position * LINE, max(1.0, room * count / most)
+        figure = f"{count:,} ({count / total:.1%})"
+        drawn.append(
+            f'<text x="{NAMES - 8}" y="{y + 14}" text-anchor="end">{html.escape(name)}</text>'
+            f'<rect class="bar" x="{NAMES}" y="{y + 3}" width="{width:.1f}" height="15" rx="2"/>'
+            f'<text x="{NAMES + width + 6:.1f}" y="{y + 14}">{figure}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {LINE * len(named)}" role="img" '
+        f'aria-label="rows by label">{"".join(drawn)}</svg>'
+    )
 
 
 def shares(parts: Sequence[tuple[str, int]]) -> str:

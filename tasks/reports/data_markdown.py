@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.contracts import DataCheck, DataReport
-from tasks.reports.amounts import limit, observed, outcome, summary
+from tasks.reports.amounts import limit, lines, observed, order, outcome, summary
 
 __all__ = ["data_report_markdown"]
 
@@ -13,7 +13,7 @@ LISTED_LINES = 10
 
 def data_report_markdown(report: DataReport) -> str:
     """Return the verdict, the rejected rows by reason and every check, as tables; no data text."""
-    ordered = sorted(report.checks, key=lambda check: (check.passed, check.severity))
+    ordered = sorted(report.checks, key=order)
     parts = [
         f"## Data: {report.verdict}",
         summary(report),
@@ -38,11 +38,9 @@ def data_report_markdown(report: DataReport) -> str:
 
 
 def _row(check: DataCheck) -> tuple[str, ...]:
-    lines = ", ".join(str(line) for line in check.rows[:LISTED_LINES])
-    more = ", …" if check.unexpected_count > LISTED_LINES else ""
     name = f"{check.sentence} (`{check.id}`)"
     sign = SIGNS[outcome(check)]
-    return (sign, name, check.severity, observed(check), limit(check), f"{lines}{more}")
+    return (sign, name, check.severity, observed(check), limit(check), lines(check, LISTED_LINES))
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

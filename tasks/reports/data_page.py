@@ -1,51 +1,60 @@
 """The page on which people review a data set: one HTML file that needs nothing else.
 
-Every text of the data goes through Jinja's autoescape. Rows are named by source and line; their
-text is shown only where it is the defect (a line that is no JSON), and in two examples.
+Every text goes through Jinja's autoescape, and text of the data is masked and made visible before
+it comes here (`tasks/profile/page_evidence.py`). Drawings are made from counts.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.reports import amounts
-from tasks.reports.charts import histogram, shares
+from tasks.reports.charts import amounts_of, histogram, shares
 
-__all__ = ["PageEvidence", "data_page"]
+__all__ = ["LISTED_ROWS", "FailingRow", "PageEvidence", "data_page"]
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "assets" / "templates" / "data_report.html"
 
-LISTED_ROWS = 200
-LISTED_LINES = 12
-SHOWN_CHARACTERS = 60
+#: Rejected rows with their text on the page; all stand in rejected.jsonl.
+LISTED_ROWS = 100
+LISTED_LINES = 60
 
-#: Reasons that cannot be understood without seeing what stood there.
-SHOWN_REASONS = {"not_json", "not_csv", "not_an_object", "wrong_number_of_fields"}
-ORDER = ("critical", "warning", "note", "ok")
+
+@dataclass(frozen=True)
+class FailingRow:
+    """A row that is shown: where it stood, its split or its reasons, and the parts of its text."""
+
+    place: str
+    about: str
+    parts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class PageEvidence:
     """What the page is about.
 
-    `lengths` are the tokens of every measured row; `failing` names source and line of the rows
-    that each check found.
+    `lengths` are the tokens of every measured row and `answers` of every kept answer; `failing`
+    has the first rows of each check; `examples` are rendered rows with `place`, `tokens`, `runs`;
+    `docs` is where Data Docs lie, from the page.
     """
 
     name: str
     report: DataReport
     splits: Splits
     lengths: list[int]
-    failing: dict[str, list[tuple[str, int]]]
+    answers: list[int]
+    labels: list[tuple[str, int]]
+    failing: dict[str, list[FailingRow]]
+    rejected: list[FailingRow]
+    examples: list[dict[str, Any]]
+    docs: str
 
 
-def data_page(evidence: PageEvidence, folder: Path) -> str:
-    """Return the page as HTML; `folder` is the run folder that paths are relative to."""
+def data_page(evidence: PageEvidence) -> str:
+    """Return the page as HTML."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -56,28 +65,30 @@ def data_page(evidence: PageEvidence, folder: Path) -> str:
     rejected = report.rows_in - report.rows_out
     parts = [*report.splits.items(), ("rejected", rejected)]
     marks = {key: splits.token_percentiles[key] for key in ("p50", "p95")}
-    failing = _failing(folder / splits.rejected_path)
+    checks = [_check(each, evidence) for each in sorted(report.checks, key=amounts.order)]
     return page.render(
+        evidence=evidence,
         name=evidence.name,
         report=report,
         splits=splits,
         summary=amounts.summary(report),
+        counts=amounts.severities(report),
         parts=parts,
         rejected=rejected,
         reasons=_reasons(report),
-        checks=sorted((_check(each, evidence) for each in report.checks), key=_severity),
-        # Drawn from counts and our own words alone: nothing of the data is in them.
+        findings=[check for check in checks if check["outcome"] != "ok" or check["rows"]],
+        checks=checks,
+        # Drawn from counts and our own words; labels are escaped where they are drawn.
         shares=Markup(shares(parts)),
-        histogram=Markup(histogram(evidence.lengths, splits.max_length, marks)),
-        failing=failing,
-        texts=any(row["text"] for row in failing),
-        listed=LISTED_ROWS,
-        examples=json.loads(_examples(folder, splits).read_text(encoding="utf-8")),
+        lengths=Markup(histogram(evidence.lengths, marks, splits.max_length)),
+        answers=Markup(histogram(evidence.answers, _middle(evidence.answers))),
+        labels=Markup(amounts_of(evidence.labels)),
     )
 
 
-def _examples(folder: Path, splits: Splits) -> Path:
-    return (folder / splits.profile_path).with_name("examples.json")
+def _middle(answers: list[int]) -> dict[str, int]:
+    ordered = sorted(answers)
+    return {"p50": ordered[len(ordered) // 2]} if ordered else {}
 
 
 def _reasons(report: DataReport) -> list[tuple[str, int, float]]:
@@ -87,37 +98,16 @@ def _reasons(report: DataReport) -> list[tuple[str, int, float]]:
 
 
 def _check(check: DataCheck, evidence: PageEvidence) -> dict[str, Any]:
-    several = len(evidence.splits.sources) > 1
-    places = evidence.failing[check.id][:LISTED_LINES]
     return {
         "id": check.id,
         "outcome": amounts.outcome(check),
         "severity": check.severity,
         "sentence": check.sentence,
+        "prevents": check.prevents,
         "observed": amounts.observed(check),
         "limit": amounts.limit(check),
-        "lines": [f"{source}:{line}" if several else str(line) for source, line in places],
+        "count": check.unexpected_count,
+        "lines": check.rows[:LISTED_LINES],
         "more": max(0, check.unexpected_count - LISTED_LINES),
-    }
-
-
-def _severity(check: dict[str, Any]) -> int:
-    return ORDER.index(check["outcome"])
-
-
-def _failing(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        return [_failing_row(json.loads(line)) for line in islice(file, LISTED_ROWS)]
-
-
-def _failing_row(row: dict[str, Any]) -> dict[str, Any]:
-    shown = not SHOWN_REASONS.isdisjoint(row["reasons"])
-    text = row["row"] if isinstance(row["row"], str) else json.dumps(row["row"])
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return {
-        "place": f"{row['source']}:{row['line']}",
-        "reasons": row["reasons"],
-        "text": text[:SHOWN_CHARACTERS] + ("…" if len(text) > SHOWN_CHARACTERS else "")
-        if shown
-        else "",
+        "rows": evidence.failing.get(check.id, []),
     }

@@ -126,22 +126,75 @@ def test_the_verdict_is_the_worst_severity(failed: list[Any], rejected: int, ver
     assert verdict_of(checks, rejected=rejected) == verdict
 
 
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %} \x1b[31m \u202e "
+    "</span></pre><svg onload=alert(1)>"
+)
+
+
 def test_the_page_is_self_contained_and_data_stay_data(tmp_path: Path) -> None:
-    attack = "<script>alert(1)</script>"
-    rows = [
-        {"prompt": f"{attack} {n} <img src=http://x/y>", "completion": attack} for n in range(120)
-    ]
+    rows = [{"prompt": f"{HOSTILE} {n}", "completion": HOSTILE} for n in range(120)]
+    rows += [{"prompt": HOSTILE, "completion": ""}, rows[0]]
     path = tmp_path / "<marquee>.jsonl"
-    write_jsonl(path, [*rows, f'{{"{attack}'])
+    write_jsonl(path, [*rows, f'{{"{HOSTILE}'])
     report = validated(path, tmp_path / "run", {})
     page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
-    assert not re.search(r"<(script|img|link|iframe|marquee)\b", page)
-    assert not re.search(r"(src|href)\s*=|@import|url\(", page.replace("&lt;img src=http", ""))
-    assert "&lt;script&gt;" in page
-    assert 'class="learned"' in page
-    assert "prefers-color-scheme: dark" in page
+    assert set(re.findall(r"<([a-zA-Z!/]\w*)", page)) <= ALLOWED
+    inside = " ".join(re.findall(r"<[^>]*>", page))
+    assert not re.search(r"\bon\w+\s*=|javascript:|\bsrc\s*=|https?:", inside)
+    assert not re.search(r"@import|url\(", page)
+    assert not set("\x1b\u202e") & set(page)
+    for shown in ("&lt;script&gt;", "{{ 7 * 7 }}", "␛[31m", "⟨U+202E⟩", 'class="learned"'):
+        assert shown in page
     assert f"&lt;marquee&gt;.jsonl:{len(rows) + 1}" in page
-    assert "{" + "{" not in page
+    assert "prefers-color-scheme: dark" in page
+
+
+#: Every element of the template and the drawings; a new one has to be added here on purpose.
+ALLOWED = {
+    *("!doctype", "html", "head", "meta", "title", "style", "body", "main", "header", "section"),
+    *("h1", "h2", "h3", "p", "b", "i", "div", "span", "strong", "code", "pre", "br", "a"),
+    *("table", "tr", "th", "td", "details", "summary", "svg", "rect", "line", "text"),
+}
+ALLOWED |= {f"/{name}" for name in ALLOWED}
+
+
+def test_a_failing_row_is_shown_with_its_text_and_nothing_personal(tmp_path: Path) -> None:
+    rows = [*pairs(60), {"prompt": "write to ann.smith@example.org, quick", "completion": ""}]
+    report = report_of(tmp_path, rows)
+    page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
+    assert "write to a" in page
+    assert "•, quick" in page
+    assert "smith" not in page
+    assert "Prevents a model that learns to answer with nothing" in page
+
+
+def test_rows_are_found_in_the_files_they_went_to(tmp_path: Path) -> None:
+    """Kept rows that a check names stand in three files; each is shown with its own text."""
+    other = {"completion": "another"}
+    rows = [*pairs(90), *({**row, **other} for row in pairs(8, 40))]
+    report = report_of(tmp_path, rows)
+    page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
+    conflicts = page[page.index("<code>conflicts</code>") :]
+    table = conflicts[: conflicts.index("</table>")]
+    for number in range(40, 48):
+        assert re.search(
+            rf'<td class="mono">{number + 1}</td><td class="soft">\w+</td>'
+            rf'<td class="text"><div><span class="part">prompt</span><span class="mono">'
+            rf"colour of thing {number} :<",
+            table,
+        )
+
+
+def test_few_different_answers_are_drawn_as_labels(tmp_path: Path) -> None:
+    few = report_of(tmp_path, pairs(80))
+    page = (tmp_path / "run" / few.report_path).read_text(encoding="utf-8")
+    counts = re.findall(r'text-anchor="end">(red|blue)</text>.*?>(\d+) \(', page)
+    assert sum(int(rows) for _name, rows in counts) == few.splits["train"]
+    many = [{**row, "completion": f"answer {n}"} for n, row in enumerate(pairs(80))]
+    report = report_of(tmp_path, many)
+    page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
+    assert "Labels of the training rows" not in page
 
 
 def test_records_hold_no_text_of_the_data(tmp_path: Path) -> None:
@@ -154,10 +207,11 @@ def test_records_hold_no_text_of_the_data(tmp_path: Path) -> None:
     assert DataReport.model_validate(record["report"]) == report
     assert len(record["great_expectations"]["suites"]) == 9
     assert record["great_expectations"]["failing"]["empty-answers"] == [["d.jsonl", 61]]
-    page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
-    assert (
-        re.sub(r"<[^>]+>", "", page).count("s3cret") == 2
-    )  # the two examples that are shown on purpose
+
+
+def test_every_check_says_what_it_prevents(tmp_path: Path) -> None:
+    report = report_of(tmp_path, chats(80))
+    assert [check.id for check in report.checks if not check.prevents.endswith(".")] == []
 
 
 def test_markdown_has_every_check_and_every_reason(tmp_path: Path) -> None:
