@@ -62,18 +62,30 @@ def resolve(model: ModelSection) -> BaseModelFiles:
     )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path, file: str = "config.json") -> dict[str, Any]:
     """Return a model's config.json.
 
     Raises:
         ModelError: It is missing or is not JSON.
     """
     try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / file).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder}: holds no config.json, so it is no checkpoint.") from None
     except ValueError as error:
-        raise ModelError(f"{folder}/config.json: is not JSON ({error}).") from None
+        raise ModelError(f"{folder}/{file}: is not JSON ({error}).") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{folder}/{file}: is no mapping, so it describes no model.")
+    return config
+
+
+def hub_config(name: str, revision: str | None) -> dict[str, Any]:
+    """Return the config.json of a Hub model, from the local cache or the Hub; nothing else is read.
+
+    Raises:
+        ModelError: No such model or revision, gated, or offline without a copy.
+    """
+    return read_config(_from_hub(name, revision, ["config.json"]))
 
 
 def _check_folder(folder: Path) -> None:
@@ -100,7 +112,7 @@ def _fingerprint(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def _from_hub(name: str, revision: str | None) -> Path:
+def _from_hub(name: str, revision: str | None, patterns: list[str] | None = None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -114,7 +126,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
     wanted = f"model.model_name_or_path: {name}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_PATTERNS))
+        wanted_files = patterns or HUB_PATTERNS
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted_files))
     except GatedRepoError:
         problem = f"is gated. Accept its terms at https://huggingface.co/{name} and set HF_TOKEN."
     except RevisionNotFoundError:

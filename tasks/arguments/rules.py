@@ -19,11 +19,14 @@ ADAPTERS = ("lora", "qlora")
 
 
 class RankEffect(Record):
-    """What a rule does to the rank."""
+    """What a rule does to the rank; `range` only says which ranks it holds for right."""
 
-    exactly: int | None = None
+    plan: int | None = None
     at_least: int | None = None
+    exactly: int | None = None
     at_most: int | None = None
+    firm: bool = False
+    range: tuple[int, int] | None = None
 
 
 class Rule(Record):
@@ -44,6 +47,10 @@ class Rule(Record):
     yields_to: str | None = None
     rank: RankEffect = RankEffect()
     lift: str | None = None
+    sets: dict[str, Any] | None = None
+    warns: str | None = None
+    refuses: str | None = None
+    differs: str | None = None
     profile: Literal["evidence", "guide"] | None = None
 
     def argues(self, method: str) -> bool:
@@ -67,7 +74,7 @@ def rules_version(profile: str) -> str:
 
 @cache
 def _rules(profile: str) -> tuple[Rule, ...]:
-    every = (Rule.model_validate(entry) for entry in table("rules"))
+    every = (Rule.model_validate(entry) for entry in table("rules") if "refuses" not in entry)
     return tuple(rule for rule in every if rule.profile in (None, profile))
 
 
@@ -85,6 +92,7 @@ def answers(facts: Facts) -> dict[str, Any]:
         "gpu_kind": hardware.kind,
         "gpu_count": hardware.count,
         "gpu_gib": None if hardware.kind == "cpu" else hardware.usable_gib,
+        "asked_for": facts.method,
     }
     return known
 
