@@ -53,7 +53,7 @@ def _chosen(case: Case, method: Method) -> dict[str, Any]:
         "name": NAMES[method],
         "rate": settings.learning_rate,
         "usual_rate": usual,
-        "rate_of_usual": settings.learning_rate / usual,
+        "rate_of_usual": float(f"{settings.learning_rate / usual:.12g}"),
         "save_steps": save_steps,
         "steps": settings.steps,
         "saves": None if save_steps is None else settings.steps // save_steps,
