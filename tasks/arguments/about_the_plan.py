@@ -29,8 +29,7 @@ def about_the_plan(case: Case, chosen: str) -> tuple[tuple[Rule, ...], dict[str,
     if chosen != "nothing_fits":
         method: Method = chosen  # ty: ignore[invalid-assignment]
         known |= _chosen(case, method)
-    spoken = speaking(case.facts.rules, known)
-    return tuple(rule for rule in spoken if rule.question in ("settings", "lint")), known
+    return speaking(case.facts.rules, known, "plan"), known
 
 
 def warned(rules: tuple[Rule, ...], known: dict[str, Any]) -> list[str]:

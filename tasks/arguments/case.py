@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tasks.arguments.rules import Rule, answers, speaking
+from tasks.arguments.rules import Rule, answers, in_order, speaking
 from tasks.contracts import Method, Record
 from tasks.estimates.facts import Facts
 from tasks.estimates.plan import Plan, make_plan
@@ -122,17 +122,18 @@ def build_case(facts: Facts) -> Case:
     known["full_within_budget"] = within_budget(facts, full)
     known["full_within_hours"] = within_hours(facts, full)
     known["full_within_storage"] = within_storage(facts, full)
-    spoken = speaking(facts.rules, known)
+    spoken = speaking(facts.rules, known, "facts")
     wants = tuple(rule for rule in spoken if rule.wants)
     blocks = tuple(rule for rule in spoken if rule.forbids_full(known))
     known["conflict"] = bool(wants and blocks)
-    rank = _rank(facts, speaking(facts.rules, known))
+    spoken += speaking(facts.rules, known, "conflict")
+    rank = _rank(facts, spoken)
     lora = make_plan(facts, "lora", rank.used)
     known["lora_fits"] = lora.memory.fits
     return Case(
         facts=facts,
         known=known,
-        spoken=speaking(facts.rules, known),
+        spoken=in_order(facts.rules, spoken + speaking(facts.rules, known, "lora")),
         wants=wants,
         blocks=blocks,
         rank=rank,

@@ -16,9 +16,8 @@ ABOUT_THE_PLAN = ("settings", "lint")
 
 def reasons(case: Case, chosen: str, about_the_plan: tuple[Rule, ...] = ()) -> tuple[Reason, ...]:
     """Return one reason for each rule that speaks, and one for each question nobody answered."""
-    spoken = [rule for rule in case.spoken if rule.question not in ABOUT_THE_PLAN]
-    told = [_reason(case, rule, chosen) for rule in (*spoken, *about_the_plan)]
-    asked = {rule.question for rule in spoken}
+    told = [_reason(case, rule, chosen) for rule in (*case.spoken, *about_the_plan)]
+    asked = {rule.question for rule in case.spoken}
     for question in ("Q1", "Q2", "Q3", "Q4", "Q5", "Q6"):
         if question not in asked:
             told.append(_plain(question, question, "not stated", "either"))
@@ -75,10 +74,14 @@ def _decides(case: Case, rule: Rule, chosen: str) -> bool:
     if case.facts.method != "auto":
         return False
     if chosen == "full":
-        return rule == case.wants[0]
-    return rule in case.blocks or (
+        return rule is case.wants[0]
+    return _blocks(case, rule) or (
         chosen == "qlora" and rule.methods == ("qlora",) and rule.question != "matrix"
     )
+
+
+def _blocks(case: Case, rule: Rule) -> bool:
+    return any(rule is other for other in case.blocks)
 
 
 def _overruled_by(case: Case, rule: Rule, chosen: str) -> str | None:
@@ -102,7 +105,7 @@ def _overruled_by(case: Case, rule: Rule, chosen: str) -> str | None:
 def _lost_rank(case: Case, rule: Rule) -> str | None:
     """Return who set another rank than this rule argues for, if somebody did."""
     used, effect = case.rank.used, rule.rank
-    if rule in case.blocks and not effect.exactly:
+    if _blocks(case, rule) and not effect.exactly:
         return None
     low, high = effect.range or (0, used)
     outside = effect.plan not in (None, used) if effect.plan else not low <= used <= high

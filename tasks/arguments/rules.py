@@ -6,16 +6,22 @@ speak is decided in `tasks/decision.py`.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from tasks.contracts import Record
 from tasks.estimates.architecture import read_asset
 from tasks.estimates.facts import Facts
 
-__all__ = ["RankEffect", "Rule", "answers", "holds", "rules_version", "speaking", "table"]
+__all__ = [
+    *("RankEffect", "Rule", "answers", "holds", "in_order", "rules_version", "speaking", "table"),
+]
 
 ADAPTERS = ("lora", "qlora")
+
+#: When a rule can speak: on the facts and the plan of full, once it is known whether full is wanted
+#: and forbidden, once LoRA is planned, or about the plan that was chosen.
+Stage = Literal["facts", "conflict", "lora", "plan"]
 
 
 class RankEffect(Record):
@@ -52,6 +58,15 @@ class Rule(Record):
     refuses: str | None = None
     differs: str | None = None
     profile: Literal["evidence", "guide"] | None = None
+
+    @cached_property
+    def stage(self) -> Stage:
+        """When the rule can speak, which follows from the facts it names."""
+        if self.question in ("settings", "lint"):
+            return "plan"
+        if "conflict" in self.when:
+            return "conflict"
+        return "lora" if "lora_fits" in self.when else "facts"
 
     def argues(self, method: str) -> bool:
         """Whether the rule argues for a method."""
@@ -97,9 +112,25 @@ def answers(facts: Facts) -> dict[str, Any]:
     return known
 
 
-def speaking(profile: str, known: dict[str, Any]) -> tuple[Rule, ...]:
-    """Return the rules of a profile whose conditions hold, in their order."""
-    return tuple(rule for rule in _rules(profile) if holds(rule.when, known))
+@cache
+def _stage(profile: str, stage: Stage) -> tuple[Rule, ...]:
+    return tuple(rule for rule in _rules(profile) if rule.stage == stage)
+
+
+@cache
+def _places(profile: str) -> dict[int, int]:
+    return {id(rule): place for place, rule in enumerate(_rules(profile))}
+
+
+def speaking(profile: str, known: dict[str, Any], stage: Stage) -> tuple[Rule, ...]:
+    """Return the rules of a profile and a stage whose conditions hold, in their order."""
+    return tuple(rule for rule in _stage(profile, stage) if holds(rule.when, known))
+
+
+def in_order(profile: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return rules of several stages in the order of the file."""
+    places = _places(profile)
+    return tuple(sorted(rules, key=lambda rule: places[id(rule)]))
 
 
 def holds(condition: dict[str, Any], known: dict[str, Any]) -> bool:

@@ -166,7 +166,8 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, dict | N
     """Give a function that puts another rule in a place of the file, for this test."""
 
     def forget() -> None:
-        rules._rules.cache_clear()
+        for remembered in (rules._rules, rules._stage, rules._places):
+            remembered.cache_clear()
         plan._rule.cache_clear()
         learning_rate.cache_clear()
 
