@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.recommend_flags import Flags, as_command
 from tasks.errors import ExitCode, FinetuneError
 
 __all__ = ["app", "main"]
@@ -93,40 +94,12 @@ def validate(
 
 
 @app.command()
-def recommend(
-    model: Annotated[str, typer.Option(help="A catalogue name or a folder with config.json.")],
-    gpu: Annotated[str | None, typer.Option(help="A card; this machine if left out.")] = None,
-    gpu_count: Annotated[int, typer.Option(min=1)] = 1,
-    vram_gb: Annotated[float | None, typer.Option(help="GiB, for an unlisted card.")] = None,
-    usd_per_gpu_hour: Annotated[float | None, typer.Option()] = None,
-    budget: Annotated[float | None, typer.Option(help="US dollars for everything.")] = None,
-    hours: Annotated[float | None, typer.Option(help="Longest training, in hours.")] = None,
-    tasks: Annotated[int, typer.Option(help="How many tasks.", min=1)] = 1,
-    accuracy: Annotated[float | None, typer.Option(help="Required, a fraction: 0.96.")] = None,
-    rows: Annotated[int, typer.Option(help="Training rows of one task.", min=1)] = 10_000,
-    tokens: Annotated[int, typer.Option(help="Tokens of a row.", min=1)] = 1024,
-    epochs: Annotated[float, typer.Option(min=0)] = 3.0,
-    deployment: Annotated[str, typer.Option(help="cloud, edge")] = "cloud",
-    continual: Annotated[str, typer.Option(help="none, sequential, forgetting")] = "none",
-    complexity: Annotated[
-        str, typer.Option(help="simple, medium, complex, very_complex, near_full")
-    ] = "medium",
-    critical: Annotated[bool, typer.Option("--critical")] = False,
-    domain_shift: Annotated[str, typer.Option(help="none, some, very_different")] = "none",
-    rapid: Annotated[str, typer.Option(help="no, updates, ab_testing")] = "no",
-    method: Annotated[str, typer.Option(help="auto, full, lora, qlora")] = "auto",
-    rank: Annotated[int | None, typer.Option(help="LoRA's r; chosen if left out.")] = None,
-    rules: Annotated[str, typer.Option(help="evidence, guide")] = "evidence",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
+@as_command
+def recommend(flags: Flags) -> None:
     """Choose full fine-tuning, LoRA or QLoRA, with reasons, memory, hours and dollars."""
-    given = {name: value for name, value in locals().items() if name != "as_json"}
-    from flows.display import console
-    from flows.recommend_command import Flags, recommend_from_flags, show
+    from flows.recommend_command import recommend_command
 
-    choice = recommend_from_flags(Flags(**given))
-    show(choice, console, as_json=as_json)
-    sys.exit(int(ExitCode.NOTHING_FITS if choice.method == "nothing_fits" else ExitCode.DONE))
+    recommend_command(flags)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from flows.display import (
     scorecard_table,
     try_it_line,
 )
-from flows.recommend_command import recommendation_tables
+from flows.recommendation_page import recommendation_page
 from flows.runs import Run
 from tasks.contracts import Checkpoint, DataReport, Recommendation, Release, Scorecard, Splits
 from tasks.reports.data_markdown import data_report_markdown
@@ -128,8 +128,8 @@ class Reporter:
             markdown=recommendation_markdown(choice),
             description=f"method: {choice.method}",
         )
-        for table in recommendation_tables(choice):
-            self.show(table)
+        for part in recommendation_page(choice, width=console.width):
+            self.show(part)
 
     def checkpoint(self, choice: Recommendation, checkpoint: Checkpoint) -> None:
         """Show what training took, estimated against measured."""

@@ -75,18 +75,30 @@ def tokenizer_sha256(folder: Path) -> str:
     return _fingerprint(folder, weights=False)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path, file: str = "config.json") -> dict[str, Any]:
     """Return a model's config.json.
 
     Raises:
         ModelError: It is missing or is not JSON.
     """
     try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / file).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder}: holds no config.json, so it is no checkpoint.") from None
     except ValueError as error:
-        raise ModelError(f"{folder}/config.json: is not JSON ({error}).") from None
+        raise ModelError(f"{folder}/{file}: is not JSON ({error}).") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{folder}/{file}: is no mapping, so it describes no model.")
+    return config
+
+
+def hub_config(name: str, revision: str | None) -> dict[str, Any]:
+    """Return the config.json of a Hub model, from the local cache or the Hub; nothing else is read.
+
+    Raises:
+        ModelError: No such model or revision, gated, or offline without a copy.
+    """
+    return read_config(_from_hub(name, revision, ["config.json"]))
 
 
 def _check_folder(folder: Path, *, weights: bool) -> None:

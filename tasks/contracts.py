@@ -18,7 +18,9 @@ Variant = Literal["lora", "rslora", "dora", "lora_plus", "lora_fa", "adalora", "
 class Record(BaseModel):
     """A frozen value with no room for unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), defer_build=True
+    )
 
 
 class Linear(Record):
@@ -152,6 +154,7 @@ class Reason(Record):
     argues_for: str
     outcome: Literal["decided", "agreed", "overruled"]
     source: str
+    why: str = ""
     overruled_by: str | None = None
 
 
@@ -173,6 +176,34 @@ class Hyperparameters(Record):
     steps: int
     trainable_parameters: int
     parameters: int
+
+
+class Option(Record):
+    """One column of the comparison: what a method would take, computed for this very case.
+
+    `storage_bytes` is what one task leaves (an adapter, or a whole model); `storage_all_bytes` all
+    tasks together with the base that adapters need. The texts are evidence, each with its source.
+    """
+
+    method: Method
+    r: int | None
+    role: Literal["chosen", "runner-up", "rejected"]
+    trainable_parameters: int
+    memory: MemoryEstimate
+    cost: CostEstimate
+    storage_bytes: int
+    storage_all_bytes: int
+    forgetting: str
+    quality: str
+
+
+class Advice(Record):
+    """A setting of the recipe that differs from what the rules would choose, and why."""
+
+    key: str
+    yours: str
+    advised: str
+    because: str
 
 
 class Alternative(Record):
@@ -202,6 +233,10 @@ class Recommendation(Record):
     device: str
     rules: str
     asked_for: str
+    #: Ids of the rules that forbid full fine-tuning here.
+    blocked: tuple[str, ...] = ()
+    comparison: tuple[Option, ...] = ()
+    advice: tuple[Advice, ...] = ()
 
 
 class Checkpoint(Record):

@@ -14,15 +14,16 @@ from __future__ import annotations
 from typing import Literal
 
 from tasks.arguments import sentences
+from tasks.arguments.about_the_plan import about_the_plan
+from tasks.arguments.advice import advice, fixes_something, left_open
 from tasks.arguments.case import Case, build_case
+from tasks.arguments.comparison import METHODS, comparison
 from tasks.arguments.reasons import reasons
 from tasks.arguments.rules import rules_version
-from tasks.contracts import Alternative, Method, Recommendation
+from tasks.contracts import Advice, Alternative, Method, Recommendation
 from tasks.estimates.facts import Facts
 
 __all__ = ["Facts", "Outcome", "decide"]
-
-METHODS: tuple[Method, ...] = ("full", "lora", "qlora")
 
 Outcome = Method | Literal["prompting", "nothing_fits"]
 
@@ -40,22 +41,32 @@ def decide(facts: Facts) -> Recommendation:
     alternatives = tuple(_alternative(case, method, chosen) for method in others)
     plan = None if chosen in ("prompting", "nothing_fits") else case.plan(chosen)
     shown = plan or (case.plan(_asked(case)) if chosen == "nothing_fits" else None)
+    about, known = about_the_plan(case, chosen)
     return Recommendation(
         method=chosen,
         adapters=facts.requirements.tasks if chosen in ("lora", "qlora") else 0,
         hyperparameters=plan.hyperparameters if plan else None,
         memory=shown.memory if shown else None,
         cost=shown.cost if shown else None,
-        reasons=reasons(case, chosen),
+        reasons=reasons(case, chosen, about),
         runner_up=next((a for a in alternatives if a.method == runner_up), None),
         alternatives=alternatives,
         conflict=sentences.conflict(case, chosen),
-        warnings=sentences.warnings(case, chosen),
+        warnings=sentences.warnings(case, chosen, about, known),
         would_change=sentences.would_change(case, chosen),
         device=facts.hardware.device_class,
         rules=rules_version(facts.rules),
         asked_for=facts.method,
+        blocked=tuple(rule.id for rule in case.blocks),
+        comparison=() if chosen == "prompting" else comparison(case, chosen, runner_up),
+        advice=_advice(case, chosen),
     )
+
+
+def _advice(case: Case, chosen: Outcome) -> tuple[Advice, ...]:
+    if chosen in ("prompting", "nothing_fits") or not fixes_something(case.facts):
+        return ()
+    return advice(case, build_case(left_open(case.facts)), chosen)
 
 
 def _choose(case: Case) -> Outcome:

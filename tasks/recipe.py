@@ -205,6 +205,10 @@ class BudgetSection(Section):
     gpu_count: int = Field(1, ge=1)
     vram_gb: float | None = Field(None, gt=0, description="GiB, for a card not in the catalogue.")
     usd_per_gpu_hour: float | None = Field(None, ge=0)
+    owned: bool = Field(False, description="The cards are yours: electricity and wear, no rent.")
+    storage_gb: float | None = Field(
+        None, gt=0, description="Room for what is published, all tasks together, in GB (1e9 bytes)."
+    )
 
 
 class EvaluationSection(Section):
@@ -236,6 +240,9 @@ class Recipe(Section):
     name: str
     model: ModelSection
     method: Literal["auto", "full", "lora", "qlora"] = "auto"
+    rules: Literal["evidence", "guide"] = Field(
+        "evidence", description="Profile of the decision rules; guide: the guide to the letter."
+    )
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
     dataset: DatasetSection

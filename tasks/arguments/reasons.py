@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from tasks.arguments.case import Case
 from tasks.arguments.rules import Rule, table
-from tasks.arguments.words import NAMES, needs, percent, price
+from tasks.arguments.words import needs, percent, price
 from tasks.contracts import Reason
 
 __all__ = ["reasons"]
 
+ADAPTERS = ("lora", "qlora")
+#: Questions whose rules are about the chosen plan and appear only with one.
+ABOUT_THE_PLAN = ("settings", "lint")
 
-def reasons(case: Case, chosen: str) -> tuple[Reason, ...]:
+
+def reasons(case: Case, chosen: str, about_the_plan: tuple[Rule, ...] = ()) -> tuple[Reason, ...]:
     """Return one reason for each rule that speaks, and one for each question nobody answered."""
-    told = [_reason(case, rule, chosen) for rule in case.spoken]
+    told = [_reason(case, rule, chosen) for rule in (*case.spoken, *about_the_plan)]
     asked = {rule.question for rule in case.spoken}
     for question in ("Q1", "Q2", "Q3", "Q4", "Q5", "Q6"):
         if question not in asked:
             told.append(_plain(question, question, "not stated", "either"))
-    told.append(_rank_reason(case, chosen))
     if chosen == "nothing_fits":
         told.append(_nothing(case))
     elif case.facts.method != "auto":
         told.append(
-            _plain("recipe", "policy", f"method: {case.facts.method}", "what it says", True)
+            _plain("recipe", "policy", f"method: {case.facts.method}", "what it says", decided=True)
         )
-    elif chosen in ("lora", "qlora") and not case.blocks:
-        told.append(_plain("default", "policy", "no rule wants full", "LoRA", True))
-    order = list(table("questions"))
-    keys = {table("questions")[key]: key for key in order}
-    return tuple(sorted(told, key=lambda r: _place(keys[r.question])))
+    elif chosen in ADAPTERS and not case.blocks:
+        told.append(_plain("default", "policy", "no rule wants full", "LoRA", decided=True))
+    order = {text: place for place, text in enumerate(table("questions").values())}
+    return tuple(sorted(told, key=lambda reason: order[reason.question]))
 
 
 def _nothing(case: Case) -> Reason:
@@ -39,11 +41,7 @@ def _nothing(case: Case) -> Reason:
     return _plain("M0", "money", price(plan.cost), "a higher limit", decided=True)
 
 
-def _place(question: str) -> tuple[int, str]:
-    return (0 if question.startswith("Q") else 1, question)
-
-
-def _plain(rule: str, question: str, answer: str, argues: str, decided: bool = False) -> Reason:
+def _plain(rule: str, question: str, answer: str, argues: str, *, decided: bool = False) -> Reason:
     return Reason(
         rule=rule,
         question=table("questions")[question],
@@ -60,9 +58,10 @@ def _reason(case: Case, rule: Rule, chosen: str) -> Reason:
         rule=rule.id,
         question=table("questions")[rule.question],
         answer=_answer(case, rule),
-        argues_for=f"{rule.argues_for} ({rule.reason})",
+        argues_for=rule.argues_for,
         outcome="overruled" if by else "decided" if _decides(case, rule, chosen) else "agreed",
         source=rule.source,
+        why=rule.reason,
         overruled_by=by,
     )
 
@@ -70,55 +69,61 @@ def _reason(case: Case, rule: Rule, chosen: str) -> Reason:
 def _decides(case: Case, rule: Rule, chosen: str) -> bool:
     if chosen in ("prompting", "nothing_fits"):
         return rule.id == "D1" if chosen == "prompting" else rule.question in ("memory", "money")
+    if rule.question == "rank":
+        return chosen in ADAPTERS and rule.label in case.rank.decided_by.split(", ")
     if case.facts.method != "auto":
         return False
     if chosen == "full":
-        return rule == case.wants[0]
-    return rule in case.blocks or (chosen == "qlora" and rule.methods == ("qlora",))
+        return rule is case.wants[0]
+    return _blocks(case, rule) or (
+        chosen == "qlora" and rule.methods == ("qlora",) and rule.question != "matrix"
+    )
+
+
+def _blocks(case: Case, rule: Rule) -> bool:
+    return any(rule is other for other in case.blocks)
 
 
 def _overruled_by(case: Case, rule: Rule, chosen: str) -> str | None:
     if chosen == "prompting":
         return None if rule.id == "D1" else "D1 rows < 500"
     if chosen == "nothing_fits":
-        return None if rule.question in ("memory", "money") else "M0 nothing fits"
+        return None if rule.question in ("memory", "money", "lint") else "M0 nothing fits"
+    if rule.question in ABOUT_THE_PLAN:
+        return _own_settings(case, rule, chosen)
     if not rule.argues(chosen):
         if case.facts.method != "auto":
             return f"method: {case.facts.method} in the recipe"
         if chosen != "full":
             return case.labels or "Q5 edge"
         return rule.yields_to or case.wants[0].label
-    lost = rule.rank.at_least or 0
-    if chosen != "full" and lost > case.rank.used and rule not in case.blocks:
-        return _rank_winner(case)
+    if chosen == "full":
+        return "full fine-tuning has no rank" if rule.question == "rank" else None
+    return _lost_rank(case, rule)
+
+
+def _lost_rank(case: Case, rule: Rule) -> str | None:
+    """Return who set another rank than this rule argues for, if somebody did."""
+    used, effect = case.rank.used, rule.rank
+    if _blocks(case, rule) and not effect.exactly:
+        return None
+    low, high = effect.range or (0, used)
+    outside = effect.plan not in (None, used) if effect.plan else not low <= used <= high
+    if outside or (effect.at_least or 0) > used:
+        return case.rank.decided_by
     return None
 
 
-def _rank_winner(case: Case) -> str:
-    if case.facts.lora.r:
-        return "lora.r in the recipe"
-    return next(r.label for r in case.spoken if r.rank.at_most or r.rank.exactly)
-
-
-def _rank_reason(case: Case, chosen: str) -> Reason:
-    rank, complexity = case.rank, case.facts.requirements.complexity
-    by = None
-    if chosen not in ("lora", "qlora"):
-        by = f"{NAMES.get(chosen, 'nothing fits')} has no rank"
-    elif rank.used != rank.by_complexity:
-        raising = [rule.label for rule in case.spoken if rule.rank.at_least == rank.used]
-        raising += ["the conflict"] if case.conflict and rank.used == table("raised_rank") else []
-        capped = case.facts.lora.r or rank.used < table("raised_rank") or not raising
-        by = _rank_winner(case) if capped else ", ".join(raising)
-    return Reason(
-        rule="rank",
-        question=table("questions")["rank"],
-        answer=complexity.replace("_", " "),
-        argues_for=f"r {rank.by_complexity}",
-        outcome="overruled" if by else "decided",
-        source="guide, rank by complexity",
-        overruled_by=by,
-    )
+def _own_settings(case: Case, rule: Rule, chosen: str) -> str | None:
+    """Return the recipe's setting that departs from a settings rule, if one does."""
+    facts = case.facts
+    if rule.id.startswith("rate.") and facts.training.learning_rate is not None:
+        return "training.learning_rate in the recipe"
+    if rule.id.startswith("alpha.") and facts.lora.lora_alpha is not None:
+        return "lora.lora_alpha in the recipe"
+    if rule.id == "rslora" and facts.lora.variant == "lora":
+        return "lora.variant in the recipe"
+    return None if rule.argues(chosen) or rule.question == "lint" else case.labels
 
 
 def _answer(case: Case, rule: Rule) -> str:
@@ -137,6 +142,8 @@ def _answer(case: Case, rule: Rule) -> str:
             return asked.deployment if asked.rapid == "no" else f"{asked.deployment}, {pace}"
         case "Q6":
             return asked.continual
+        case "rank":
+            return asked.complexity.replace("_", " ") if rule.rank.plan else rule.condition
         case "data":
             return f"{facts.rows:,} rows"
         case "memory":

@@ -6,24 +6,33 @@ speak is decided in `tasks/decision.py`.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from tasks.contracts import Record
 from tasks.estimates.architecture import read_asset
 from tasks.estimates.facts import Facts
 
-__all__ = ["RankEffect", "Rule", "answers", "holds", "rules_version", "speaking", "table"]
+__all__ = [
+    *("RankEffect", "Rule", "answers", "holds", "in_order", "rules_version", "speaking", "table"),
+]
 
 ADAPTERS = ("lora", "qlora")
 
+#: When a rule can speak: on the facts and the plan of full, once it is known whether full is wanted
+#: and forbidden, once LoRA is planned, or about the plan that was chosen.
+Stage = Literal["facts", "conflict", "lora", "plan"]
+
 
 class RankEffect(Record):
-    """What a rule does to the rank."""
+    """What a rule does to the rank; `range` only says which ranks it holds for right."""
 
-    exactly: int | None = None
+    plan: int | None = None
     at_least: int | None = None
+    exactly: int | None = None
     at_most: int | None = None
+    firm: bool = False
+    range: tuple[int, int] | None = None
 
 
 class Rule(Record):
@@ -44,7 +53,20 @@ class Rule(Record):
     yields_to: str | None = None
     rank: RankEffect = RankEffect()
     lift: str | None = None
+    sets: dict[str, Any] | None = None
+    warns: str | None = None
+    refuses: str | None = None
+    differs: str | None = None
     profile: Literal["evidence", "guide"] | None = None
+
+    @cached_property
+    def stage(self) -> Stage:
+        """When the rule can speak, which follows from the facts it names."""
+        if self.question in ("settings", "lint"):
+            return "plan"
+        if "conflict" in self.when:
+            return "conflict"
+        return "lora" if "lora_fits" in self.when else "facts"
 
     def argues(self, method: str) -> bool:
         """Whether the rule argues for a method."""
@@ -67,7 +89,7 @@ def rules_version(profile: str) -> str:
 
 @cache
 def _rules(profile: str) -> tuple[Rule, ...]:
-    every = (Rule.model_validate(entry) for entry in table("rules"))
+    every = (Rule.model_validate(entry) for entry in table("rules") if "refuses" not in entry)
     return tuple(rule for rule in every if rule.profile in (None, profile))
 
 
@@ -85,13 +107,30 @@ def answers(facts: Facts) -> dict[str, Any]:
         "gpu_kind": hardware.kind,
         "gpu_count": hardware.count,
         "gpu_gib": None if hardware.kind == "cpu" else hardware.usable_gib,
+        "asked_for": facts.method,
     }
     return known
 
 
-def speaking(profile: str, known: dict[str, Any]) -> tuple[Rule, ...]:
-    """Return the rules of a profile whose conditions hold, in their order."""
-    return tuple(rule for rule in _rules(profile) if holds(rule.when, known))
+@cache
+def _stage(profile: str, stage: Stage) -> tuple[Rule, ...]:
+    return tuple(rule for rule in _rules(profile) if rule.stage == stage)
+
+
+@cache
+def _places(profile: str) -> dict[int, int]:
+    return {id(rule): place for place, rule in enumerate(_rules(profile))}
+
+
+def speaking(profile: str, known: dict[str, Any], stage: Stage) -> tuple[Rule, ...]:
+    """Return the rules of a profile and a stage whose conditions hold, in their order."""
+    return tuple(rule for rule in _stage(profile, stage) if holds(rule.when, known))
+
+
+def in_order(profile: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return rules of several stages in the order of the file."""
+    places = _places(profile)
+    return tuple(sorted(rules, key=lambda rule: places[id(rule)]))
 
 
 def holds(condition: dict[str, Any], known: dict[str, Any]) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from tasks.arguments.case import Case, within_budget, within_hours
-from tasks.arguments.rules import table
+from functools import cache
+from typing import Any
+
+from tasks.arguments.about_the_plan import warned
+from tasks.arguments.case import Case, storage
+from tasks.arguments.rules import Rule
 from tasks.arguments.words import NAMES, dollars, gib, needs, percent, price
 from tasks.contracts import MemoryEstimate, Method
 from tasks.estimates.facts import Facts
 from tasks.estimates.hardware import Hardware, card, cards
 from tasks.estimates.memory import OPTIMIZERS
-from tasks.estimates.plan import learning_rate, make_plan, pure_half_memory
+from tasks.estimates.plan import least_memory, make_plan, pure_half_memory
 
 __all__ = ["conflict", "warnings", "why_not", "would_change"]
 
@@ -40,8 +44,9 @@ def _nothing_fits(case: Case) -> str:
     subject = f"{facts.architecture.name} with {NAMES[method]}{rank}"
     if plan.memory.fits:
         return (
-            f"{subject} costs {price(plan.cost)} on {hardware.title}; the upper end is above "
-            f"{_limits(facts)}. Raise the limit, train on fewer rows, or choose a cheaper card."
+            f"{subject} costs {price(plan.cost)} on {hardware.title} and leaves "
+            f"{storage(facts, plan)[1] / 1e9:.3g} GB; that is above {_limits(facts)}. Raise the "
+            "limit, train on fewer rows, or choose a cheaper card."
         )
     near = _nearest(case)
     return (
@@ -56,7 +61,8 @@ def _limits(facts: Facts) -> str:
     budget = facts.budget
     money = f"budget.max_usd ({dollars(budget.max_usd)})" if budget.max_usd else ""
     hours = f"budget.max_hours ({budget.max_hours:g})" if budget.max_hours else ""
-    return " or ".join(part for part in (money, hours) if part)
+    room = f"budget.storage_gb ({budget.storage_gb:g})" if budget.storage_gb else ""
+    return " or ".join(part for part in (money, hours, room) if part)
 
 
 def _parts(memory: MemoryEstimate) -> str:
@@ -92,15 +98,21 @@ def _nearest(case: Case) -> str | None:
     return None
 
 
+@cache
+def _offers(catalogue: tuple[str, ...]) -> tuple[Hardware, ...]:
+    """Return 1 to 8 of each card that has a price, cheapest by the hour first."""
+    offers = [card(name, count) for name in catalogue for count in COUNTS]
+    priced = [(x.usd_per_hour[1] * x.count, x) for x in offers if x.usd_per_hour]
+    return tuple(offer for _, offer in sorted(priced, key=lambda pair: pair[0]))
+
+
 def _smallest(case: Case, method: Method) -> str:
     """Return the cards of the catalogue, cheapest by the hour, that a method fits, and its cost."""
-    offers = [card(name, count) for name in cards() for count in COUNTS]
-    priced = [(x.usd_per_hour[1] * x.count, x) for x in offers if x.usd_per_hour]
-    for _, hardware in sorted(priced, key=lambda offer: offer[0]):
-        facts = case.facts.model_copy(update={"hardware": hardware})
-        plan = make_plan(facts, method, case.rank.used)
-        if plan.memory.fits:
-            return f"{hardware.title} ({price(plan.cost)})"
+    needed = {n: least_memory(case.facts, method, case.rank.used, n).high_bytes for n in COUNTS}
+    for hardware in _offers(tuple(cards())):
+        if needed[hardware.count] <= hardware.usable_bytes:
+            facts = case.facts.model_copy(update={"hardware": hardware})
+            return f"{hardware.title} ({price(make_plan(facts, method, case.rank.used).cost)})"
     return "no 1 to 8 cards of the catalogue"
 
 
@@ -109,8 +121,10 @@ def _lift(case: Case, rule_id: str) -> str:
     if rule_id == "M1":
         memory = case.full.memory
         return f"memory for full ({needs(memory)}), cheapest on {_smallest(case, 'full')}"
-    if rule_id in ("COST", "TIME"):
-        return f"a higher limit than {_limits(case.facts)}; full costs {price(case.full.cost)}"
+    if rule_id in ("COST", "TIME", "ROOM"):
+        room = storage(case.facts, case.full)[1] / 1e9
+        takes = f"costs {price(case.full.cost)} and leaves {room:.3g} GB"
+        return f"a higher limit than {_limits(case.facts)}; full {takes}"
     rule = next(rule for rule in case.spoken if rule.id == rule_id)
     return rule.lift or rule.condition
 
@@ -121,8 +135,9 @@ def why_not(case: Case, method: Method, chosen: str) -> str:
     cost = price(plan.cost)
     if not plan.memory.fits:
         return f"does not fit: {needs(plan.memory)}"
-    if within_budget(case.facts, plan) is False or within_hours(case.facts, plan) is False:
-        return f"costs {cost}, above {_limits(case.facts)}"
+    if not case.affordable(method):
+        room = storage(case.facts, plan)[1] / 1e9
+        return f"costs {cost} and leaves {room:.3g} GB, above {_limits(case.facts)}"
     if chosen == "prompting":
         return f"fewer than 500 usable rows ({case.facts.rows:,})"
     if case.facts.method != "auto":
@@ -137,16 +152,23 @@ def why_not(case: Case, method: Method, chosen: str) -> str:
     return f"an edge device wants QLoRA; it would fit, {cost}"
 
 
-def warnings(case: Case, chosen: str) -> tuple[str, ...]:
-    """Return what is possible but not right, each with what to do."""
-    facts, told = case.facts, list(case.rank.notes)
+def warnings(
+    case: Case, chosen: str, rules: tuple[Rule, ...], known: dict[str, Any]
+) -> tuple[str, ...]:
+    """Return what is possible but not right, each with what to do.
+
+    Args:
+        case: The case.
+        chosen: The method.
+        rules: The settings and lint rules that speak about it.
+        known: The facts that their sentences name.
+    """
+    facts, told = case.facts, [*case.rank.notes, *warned(rules, known)]
     if chosen in ("prompting", "nothing_fits"):
         return tuple(told)
     method: Method = chosen  # ty: ignore[invalid-assignment]
-    told += _about_rows(facts, method)
     told += _about_the_recipe(case, method)
     told += _about_money(case, method)
-    told += _about_capacity(case, method)
     count, processes = facts.hardware.count, facts.training.num_processes
     if count > 1:
         told.append(
@@ -158,57 +180,18 @@ def warnings(case: Case, chosen: str) -> tuple[str, ...]:
                 f"budget.gpu_count is {count} but training.num_processes is {processes}: batch "
                 "sizes are for the processes. Set them equal."
             )
-    if facts.requirements.continual == "forgetting":
-        other = "full fine-tuning" if facts.rules == "evidence" else "LoRA r 64 with rsLoRA"
-        whose = "the guide" if facts.rules == "evidence" else "newer evidence (arXiv 2405.09673)"
-        told.append(f"Where forgetting must be avoided, {whose} would choose {other} instead.")
+    told += [rule.differs for rule in (*case.spoken, *rules) if rule.differs]
     if facts.training.optim not in OPTIMIZERS and "adamw" not in facts.training.optim:
         told.append(f"training.optim = {facts.training.optim}: its memory is taken as AdamW's.")
-    return tuple(told)
-
-
-def _about_rows(facts: Facts, method: Method) -> list[str]:
-    least = table("minimum_rows")
-    simple = method == "lora" and facts.requirements.complexity == "simple"
-    minimum = least["lora_simple" if simple else method]
-    if facts.rows >= minimum:
-        return []
-    return [
-        (
-            f"{facts.rows:,} usable rows, but {NAMES[method]} wants {minimum:,}: expect a model that "
-            "repeats its examples. Add rows, or a higher dropout and fewer epochs."
-        )
-    ]
+    return tuple(dict.fromkeys(told))
 
 
 def _about_the_recipe(case: Case, method: Method) -> list[str]:
-    facts, told = case.facts, []
     by_rules = case.choice_of_rules()
-    if facts.method != "auto" and by_rules != method:
-        told.append(
-            f"The recipe fixes {NAMES[method]}; the rules would choose {NAMES[by_rules]}"
-            + (f" ({case.labels})." if method == "full" and case.blocks else ".")
-        )
-    settings = case.plan(method).hyperparameters
-    usual = learning_rate(method, facts.architecture.parameters)
-    rate = settings.learning_rate
-    if not usual / 5 <= rate <= usual * 5:
-        told.append(
-            f"training.learning_rate = {rate:g} is far from {usual:g}, usual for "
-            f"{NAMES[method]} at this size"
-            + (" (full's rate used for LoRA is a named mistake)." if rate < usual else ".")
-        )
-    if method == "full":
-        return told
-    assert settings.effective_scale is not None
-    if not 0.5 <= settings.effective_scale <= 4:
-        told.append(
-            f"The effective scale is {settings.effective_scale:.1f} instead of 2, which acts as "
-            "another learning rate; forgetting follows it (methods.md 3.2)."
-        )
-    if case.rank.used < 8 and facts.requirements.complexity not in ("simple", "medium"):
-        told.append(f"lora.r = {case.rank.used} on a complex task is a named mistake; try 16.")
-    return told
+    if case.facts.method in ("auto", by_rules):
+        return []
+    labels = f" ({case.labels})." if method == "full" and case.blocks else "."
+    return [f"The recipe fixes {NAMES[method]}; the rules would choose {NAMES[by_rules]}{labels}"]
 
 
 def _about_money(case: Case, method: Method) -> list[str]:
@@ -227,18 +210,6 @@ def _about_money(case: Case, method: Method) -> list[str]:
         every = dollars(tasks * cost.high_usd)
         return [f"{tasks} adapters may cost {every} together, above {dollars(budget)}."]
     return []
-
-
-def _about_capacity(case: Case, method: Method) -> list[str]:
-    tokens, settings = case.facts.loss_tokens, case.plan(method).hyperparameters
-    if method == "full" or tokens is None or tokens <= settings.trainable_parameters:
-        return []
-    return [
-        (
-            f"{tokens:,} tokens are learned by {settings.trainable_parameters:,} parameters: capacity "
-            "may bind (LoRA Without Regret, heuristic). A higher lora.r would help."
-        )
-    ]
 
 
 def would_change(case: Case, chosen: str) -> tuple[str, ...]:

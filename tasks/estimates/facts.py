@@ -69,4 +69,5 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
         training=recipe.training,
         requirements=recipe.requirements,
         budget=recipe.budget,
+        rules=recipe.rules,
     )

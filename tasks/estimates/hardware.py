@@ -18,6 +18,7 @@ from tasks.contracts import Record
 from tasks.errors import RecipeError
 from tasks.estimates.architecture import read_asset
 from tasks.estimates.memory import GIB
+from tasks.estimates.ownership import owned_price
 from tasks.recipe import BudgetSection
 
 __all__ = [
@@ -94,6 +95,9 @@ def hardware_for(budget: BudgetSection) -> Hardware:
         found = card(str(budget.gpu), budget.gpu_count)
     if found.kind != "cpu" and budget.gpu_count > 1:
         found = found.model_copy(update={"count": budget.gpu_count})
+    if budget.owned:
+        rate, made_of = owned_price(found.name)
+        found = found.model_copy(update={"usd_per_hour": rate, "price_source": made_of})
     if budget.usd_per_gpu_hour is not None:
         price = (budget.usd_per_gpu_hour, budget.usd_per_gpu_hour)
         update = {"usd_per_hour": price, "price_source": "budget.usd_per_gpu_hour"}

@@ -12,14 +12,12 @@ import re
 from tasks.contracts import Linear, Variant
 from tasks.errors import RecipeError
 from tasks.estimates.architecture import Architecture
+from tasks.estimates.settings import rule
 from tasks.methods import VARIANTS, adalora
 from tasks.methods.lora import trainable_parameters as lora_parameters
 from tasks.recipe import LoraSection
 
 __all__ = ["adapted", "first_rank", "lora_parameters", "trainable_parameters", "variant_for"]
-
-#: From this rank on the variant is rsLoRA (arXiv 2312.03732), as in the guide.
-RSLORA_FROM = 64
 
 
 def adapted(
@@ -56,8 +54,8 @@ def _ends_with(layer: Linear, name: str) -> bool:
 
 
 def variant_for(r: int, lora: LoraSection) -> Variant:
-    """Return the recipe's variant, else LoRA, from rank 64 on rsLoRA."""
-    return lora.variant or ("rslora" if r >= RSLORA_FROM else "lora")
+    """Return the recipe's variant, else LoRA, from rank 64 on rsLoRA (the rule `rslora`)."""
+    return lora.variant or ("rslora" if r >= rule("rslora")["when"]["r"]["at_least"] else "lora")
 
 
 def first_rank(r: int, lora: LoraSection) -> int:

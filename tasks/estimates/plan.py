@@ -7,6 +7,7 @@ by method and size, the largest batch that fits, checkpointing only where it is 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Literal
 
 from tasks.contracts import (
@@ -22,14 +23,13 @@ from tasks.estimates.facts import Facts
 from tasks.estimates.memory import Setup, estimate
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
+from tasks.estimates.settings import rule
 from tasks.methods import VARIANTS
 
-__all__ = ["Plan", "alpha_for", "learning_rate", "make_plan", "precision", "pure_half_memory"]
-
-#: Learning rates at two sizes, (parameters, rate): the lower end measured on this stack (stack.md,
-#: "A small base model": LoRA 4e-3, full 1e-3 at 2M), the upper one the middle of the guide's ranges
-#: (LoRA 1e-4 to 3e-4, full 1e-5 to 5e-5; LoRA 10 x full). Between them: heuristic, log-linear.
-RATES = {"full": ((2e6, 1e-3), (1e9, 2e-5)), "lora": ((2e6, 4e-3), (1e9, 2e-4))}
+__all__ = [
+    *("Plan", "alpha_for", "learning_rate", "least_memory", "make_plan", "precision"),
+    "pure_half_memory",
+]
 
 #: Heuristic: below this size bfloat16 on a CPU with AMX gains nothing.
 BF16_ON_CPU_FROM = 1e9
@@ -44,12 +44,16 @@ class Plan(Record):
     cost: CostEstimate
 
 
+@cache
 def learning_rate(method: Method, parameters: int, variant: Variant = "lora") -> float:
     """Return the rate for a method and a model size, log-linear between two known points.
 
     Example: LoRA at 50M parameters: 4e-3 at 2M and 2e-4 at 1B give 8.5e-4; LoRA+ half of it.
     """
-    (small, at_small), (large, at_large) = RATES["full" if method == "full" else "lora"]
+    (small, at_small), (large, at_large) = rule("rate.full")["sets"]["points"]
+    if method != "full":
+        times = rule("rate.lora")["sets"]["times_full"]
+        at_small, at_large = at_small * times[0], at_large * times[1]
     share = math.log(parameters / small) / math.log(large / small)
     share = min(1.0, max(0.0, share))
     rate = math.exp(math.log(at_small) + share * (math.log(at_large) - math.log(at_small)))
@@ -57,9 +61,12 @@ def learning_rate(method: Method, parameters: int, variant: Variant = "lora") ->
     return float(f"{rate * factor:.2g}")
 
 
-def alpha_for(r: int, variant: str) -> int:
-    """Return lora_alpha so that the effective scale is 2: 2r, under rsLoRA 2 * sqrt(r)."""
-    return round(2 * math.sqrt(r)) if variant == "rslora" else 2 * r
+def alpha_for(r: int, variant: str, profile: str = "evidence") -> int:
+    """Return lora_alpha: 2r; under rsLoRA 2 * sqrt(r), which keeps the effective scale at 2."""
+    root = math.sqrt(r)
+    sets = rule("alpha.rslora" if variant == "rslora" else "alpha.lora", profile)["sets"]
+    scale = sets["scale"] if "scale" in sets else sets["scale_per_root"] * root
+    return round(scale * (root if variant == "rslora" else r))
 
 
 def precision(facts: Facts, method: Method) -> Literal["float32", "bfloat16", "float16"]:
@@ -125,6 +132,23 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     )
 
 
+def least_memory(facts: Facts, method: Method, r: int, devices: int) -> MemoryEstimate:
+    """Return the least memory a method takes of each of some GPUs: smallest batch, checkpointed."""
+    training = facts.training
+    batch = candidates(training)[-1]
+    dtype = "float32" if facts.dtype == "float32" else "bfloat16"
+    setup = _setup(facts, method, r, dtype).model_copy(
+        update={
+            "devices": devices,
+            "on_cpu": False,
+            "batch": batch,
+            "checkpointing": training.gradient_checkpointing is not False,
+            "accumulates": accumulation_for(training, batch) > 1,
+        }
+    )
+    return estimate(setup, None)
+
+
 def pure_half_memory(facts: Facts) -> MemoryEstimate:
     """Return the memory of full fine-tuning with 16-bit states, the last resort.
 
@@ -141,7 +165,7 @@ def _adapter_settings(facts: Facts, method: Method, r: int) -> dict:
         return dict.fromkeys(names)
     variant = variant_for(r, facts.lora)
     first = first_rank(r, facts.lora)
-    alpha = facts.lora.lora_alpha or alpha_for(first, variant)
+    alpha = facts.lora.lora_alpha or alpha_for(first, variant, facts.rules)
     scale = VARIANTS[variant].effective_scale(first, alpha)
     return dict(zip(names, (r, alpha, variant, scale, facts.lora.target_modules), strict=True))
 

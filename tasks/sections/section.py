@@ -15,4 +15,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """One section of the recipe: frozen, and without room for unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), defer_build=True
+    )

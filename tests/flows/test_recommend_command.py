@@ -10,29 +10,47 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from flows.recommend_command import Flags, recommend_from_flags, show
+from flows.recommend_facts import facts_from_flags
 from tasks.contracts import Recommendation
-from tasks.errors import ModelError, RecipeError
+from tasks.decision import decide
+from tasks.errors import BudgetError, DataError, ModelError, RecipeError
+from tasks.recipe_file import load_recipe
 from tasks.reports.recommendation_markdown import recommendation_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 ISSUE = Flags(
     model="llama3.1-8b",
     gpu="rtx-4090",
-    budget=5000,
-    accuracy=0.96,
+    budget="$5,000",
+    accuracy="96",
     critical=True,
-    rows=10_000,
-    tokens=1024,
+    rows="10k",
+    seq_len="1024",
 )
+CONFIG = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128}
+CONFIG |= {"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 300}
 
 
-def written(flags: Flags, *, as_json: bool = False) -> str:
+def written(flags: Flags, width: int = 160) -> str:
     page = io.StringIO()
-    show(recommend_from_flags(flags), Console(file=page, width=160), as_json=as_json)
+    answered = facts_from_flags(flags)
+    show(decide(answered.facts), Console(file=page, width=width), answered, flags)
     return page.getvalue()
+
+
+def run(*flags: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows", "recommend", *flags]
+    env = {
+        "PYTHONPATH": str(ROOT),
+        "PATH": "/usr/bin:/bin",
+        "COLUMNS": "120",
+        "HF_HUB_OFFLINE": "1",
+    }
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 def test_the_flags_of_the_issue_give_lora_with_a_stated_conflict() -> None:
@@ -45,18 +63,102 @@ def test_the_flags_of_the_issue_give_lora_with_a_stated_conflict() -> None:
     assert "125.7 GiB needed, 23.5 GiB usable" in found.conflict
 
 
-def test_json_is_the_record() -> None:
-    text = written(ISSUE, as_json=True)
-    assert Recommendation.model_validate(json.loads(text)) == recommend_from_flags(ISSUE)
+def test_json_has_every_key_of_the_issue_with_its_type() -> None:
+    flags = Flags(**{**vars(ISSUE), "as_json": True})
+    whole = json.loads(written(flags))
+    record = recommend_from_flags(ISSUE)
+    assert record.hyperparameters is not None
+    assert whole["method"] == "lora"
+    assert set(whole["lora"]) >= {"r", "lora_alpha", "use_rslora", "target_modules"}
+    assert (whole["lora"]["r"], whole["lora"]["use_rslora"]) == (64, True)
+    assert whole["learning_rate"] == record.hyperparameters.learning_rate
+    assert whole["conflict"] is True
+    assert whole["conflict_reason"] == record.conflict
+    assert {"M1", "Q4.middle", "critical", "rank.medium", "rslora"} <= set(whole["fired"])
+    assert whole["blocked"] == list(record.blocked) == ["M1"]
+    assert whole["runner_up"]["method"] == "qlora"
+    assert whole["would_change"]
+    memory = whole["memory"]
+    parts = memory["parts"]
+    assert memory["allocated_bytes"] == sum(parts.values()) - parts["overhead"]
+    assert memory["allocated_bytes"] < memory["device_low_bytes"] < memory["device_high_bytes"]
+    assert memory["usable_bytes"] > memory["device_high_bytes"]
+    for key in ("time_seconds", "cost_usd"):
+        assert 0 < whole[key]["low"] < whole[key]["high"]
+    assert whole["trainable_parameters"] == 167_772_160
+    assert isinstance(whole["warnings"], list)
+    assert "accuracy 96 %" in whole["understood"]
+    assert "budget $5,000" in whole["understood"]
+    assert "tasks 1" in whole["assumed"]
 
 
-def test_people_see_settings_figures_reasons_and_what_would_change_it() -> None:
-    text = written(ISSUE)
+@pytest.mark.parametrize(
+    ("flags", "method"),
+    [
+        (Flags(model="llama3.1-70b", gpu="4090", as_json=True), "none"),
+        (Flags(model="llama3.1-8b", gpu="4090", rows="300", as_json=True), "prompting"),
+        (Flags(model="llama3.2-1b", gpu="h200", method="full", as_json=True), "full"),
+        (Flags(model="llama2-7b", gpu="t4", seq_len="2048", as_json=True), "qlora"),
+    ],
+)
+def test_json_names_every_outcome(flags: Flags, method: str) -> None:
+    whole = json.loads(written(flags))
+    assert whole["method"] == method
+    assert (whole["lora"] is not None) == (method == "qlora")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        Flags(model="llama3.1-8b", gpu="2xl4", accuracy="96"),
+        Flags(model="llama2-7b", gpu="t4", seq_len="2048", quantization="nf4"),
+        Flags(model="llama3.2-1b", gpu="h200", method="full", optim="adamw_8bit", epochs="2"),
+        Flags(model="llama3.1-8b", gpu="4090", target_modules="q_proj,v_proj", r="8"),
+    ],
+)
+def test_the_yaml_fragment_put_into_a_recipe_gives_the_same_answer(
+    flags: Flags, tmp_path: Path
+) -> None:
+    fragment = written(Flags(**{**vars(flags), "as_yaml": True}))
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"messages": []}\n' * 20, encoding="utf-8")
+    recipe = tmp_path / "pasted.yaml"
+    head = f"name: pasted\nmodel: {{model_name_or_path: {flags.model}}}\n"
+    recipe.write_text(f"{head}dataset: {{path: {data}}}\n{fragment}", encoding="utf-8")
+    loaded = load_recipe(recipe).recipe
+    first = recommend_from_flags(flags)
+    assert first.hyperparameters is not None
+    assert loaded.method == first.method
+    again = recommend_from_flags(
+        Flags(
+            recipe=str(recipe), gpu=flags.gpu, accuracy=flags.accuracy,
+            rows="10000", seq_len=flags.seq_len or "1024",
+        )
+    )  # fmt: skip
+    assert again.hyperparameters == first.hyperparameters
+    assert again.memory == first.memory
+    assert again.cost == first.cost
+
+
+def test_no_fragment_is_written_where_nothing_is_to_be_trained() -> None:
+    with pytest.raises(BudgetError, match="cheapest by the hour"):
+        written(Flags(model="llama3.1-70b", gpu="4090", as_yaml=True))
+    with pytest.raises(DataError, match="200 more usable rows"):
+        written(Flags(model="llama3.1-8b", gpu="4090", rows="300", as_yaml=True))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_people_see_verdict_questions_comparison_bar_and_what_would_change_it(width: int) -> None:
+    lines = written(ISSUE, width).splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    text = " ".join(" ".join(lines).split())
     for word in (
-        *("LoRA r 64", "alpha 16", "rslora", "all-linear", "learning rate", "0.0002"),
-        *("gradient checkpointing", "of 23.5 GiB", "$", "2026-03 to 2026-05", "Q4 95-98 %"),
-        *("What may it cost?", "Which hardware", "How many tasks?", "Does it keep learning?"),
-        *("runner-up QLoRA", "Full needs", "evidence, version"),
+        *("Recommendation: LoRA r 64 (rsLoRA) for llama3.1-8b on rtx-4090: 20.0", "alpha 16"),
+        *("all-linear", "learning rate", "0.0002", "gradient checkpointing", "of 23.5 GiB"),
+        *("2026-03 to 2026-05", "The six questions", "1 What may it cost?", "2 Which hardware"),
+        *("6 Does it keep", "Side by side", "8.03B (100 %)", "168M (2.09 %)", "32.1 GB"),
+        *("risk of forgetting", "arXiv 2305.14314", "weights 15", "runner-up", "rejected"),
+        *("Full needs", "evidence, version", "understood: model", "assumed: tasks 1"),
     ):
         assert word in text, word
 
@@ -70,12 +172,20 @@ def test_the_same_stands_in_the_markdown() -> None:
 
 
 def test_every_wrong_flag_is_told_at_once_and_how_to_write_it() -> None:
-    wrong = Flags(model="llama3.1-8b", gpu="4090", accuracy=96, tasks=0, rapid="quick", rows=0)
+    wrong = Flags(
+        gpu="A100", accuracy="140", budget="-3", tasks="0", deployment="quick", rows="many"
+    )
     with pytest.raises(RecipeError) as told:
         recommend_from_flags(wrong)
-    lines = str(told.value).splitlines()
-    assert lines[0] == "--accuracy 96: is a fraction: write 0.96."
-    assert [line.split()[0] for line in lines] == ["--accuracy", "--tasks", "--rapid", "--rows"]
+    assert str(told.value).splitlines() == [
+        "--gpu A100: 40 or 80 GB? Write a100-40 or a100-80.",
+        "--budget -3: must be above 0.",
+        "--tasks 0: must be at least 1.",
+        "--accuracy 140: must be above 0 and at most 100 %.",
+        "--deployment quick: must be one of cloud, edge, rapid.",
+        "--rows many: is not a number; write it as 500, 1e3 or $1,000.",
+        "--model: which model? Such as llama2-7b, llama2-13b, llama2-70b, or a recipe.",
+    ]
 
 
 def test_a_card_or_model_that_is_not_known_gets_the_nearest() -> None:
@@ -85,23 +195,109 @@ def test_a_card_or_model_that_is_not_known_gets_the_nearest() -> None:
         recommend_from_flags(Flags(model="llama3.1-8", gpu="4090"))
 
 
-def test_nothing_fits_shows_what_would() -> None:
-    text = written(Flags(model="llama3.1-70b", gpu="rtx-4090"))
-    assert "nothing fits" in text
-    assert "It would fit" in text
+def test_flags_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(RecipeError, match="contradicts --method full"):
+        recommend_from_flags(Flags(model="llama3.1-8b", method="full", quantization="nf4"))
+    with pytest.raises(RecipeError, match="says 2 cards and --gpu-count 3"):
+        recommend_from_flags(Flags(model="llama3.1-8b", gpu="2x4090", gpu_count="3"))
+    with pytest.raises(RecipeError, match="has 131,072 positions|has [0-9,]+ positions"):
+        recommend_from_flags(Flags(recipe="quickstart", seq_len="1000000"))
+
+
+def test_a_recipe_answers_and_a_flag_wins_over_it() -> None:
+    answered = facts_from_flags(Flags(recipe="recipes/quickstart.yaml"))
+    facts = answered.facts
+    assert (facts.requirements.accuracy, facts.lora.r, facts.length) == (0.4, 16, 256)
+    assert 2600 < facts.rows < 2800  # 3,026 lines, a tenth for validation
+    assert any("train.jsonl: 3,026 rows" in line for line in answered.assumed)
+    other = facts_from_flags(Flags(recipe="quickstart", accuracy="99%", r="4", gpu="l4")).facts
+    assert (other.requirements.accuracy, other.lora.r) == (0.99, 4)
+    assert other.hardware.name == "l4"
+    assert facts_from_flags(Flags(recipe="quickstart", rows="123")).facts.rows == 123
+
+
+def test_a_config_json_and_its_folder_are_models(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    by_folder = facts_from_flags(Flags(model=str(tmp_path))).facts
+    by_file = facts_from_flags(Flags(model=str(tmp_path / "config.json"))).facts
+    assert by_folder.architecture == by_file.architecture
+    assert facts_from_flags(Flags(model="meta-llama/Llama-2-7b-hf")).facts.architecture.name == (
+        "llama2-7b"
+    )
+
+
+def test_each_setting_of_a_configuration_changes_the_figures() -> None:
+    plain = Flags(model="llama3.1-8b", gpu="a6000", method="lora", r="16", batch_size="4")
+    base = recommend_from_flags(plain)
+    assert base.memory is not None
+    changes = {
+        "r": "128", "target_modules": "q_proj,v_proj", "quantization": "nf4", "dtype": "float32",
+        "batch_size": "8", "seq_len": "4096", "no_gradient_checkpointing": True,
+        "plain_loss": True,
+    }  # fmt: skip
+    for name, value in changes.items():
+        method = {"method": None} if name == "quantization" else {}
+        found = recommend_from_flags(Flags(**{**vars(plain), **method, name: value}))
+        assert found.memory is not None
+        assert found.memory.high_bytes != base.memory.high_bytes, name
+    full = Flags(**{**vars(plain), "method": "full", "r": None})
+    eight = Flags(**{**vars(full), "optim": "adamw_8bit"})
+    figures = [recommend_from_flags(x).memory for x in (full, eight)]
+    assert figures[0] is not None
+    assert figures[1] is not None
+    assert figures[1].optimizer_bytes < 0.3 * figures[0].optimizer_bytes
+
+
+def test_own_cards_cost_electricity_and_wear_instead_of_rent() -> None:
+    own = recommend_from_flags(Flags(model="llama3.1-8b", gpu="2x4090", owned=True)).cost
+    assert own is not None
+    assert "450 W" in own.price_source
+    assert own.low_usd is not None
+    # 2 cards x (0.7 x 450 W at $0.10, and $1,599 over 3 years of 8,766 hours)
+    hour = 2 * (0.7 * 0.45 * 0.10 + 1599 / (3 * 8766))
+    assert own.low_usd == pytest.approx(own.low_seconds / 3600 * hour)
+    unknown = recommend_from_flags(Flags(model="llama3.2-1b", vram_gb="24", owned=True)).cost
+    assert unknown is not None
+    assert unknown.low_usd is None
+    assert "set budget.usd_per_gpu_hour" in unknown.price_source
+
+
+def test_storage_that_whole_models_exceed_forbids_full() -> None:
+    flags = Flags(model="llama3.2-1b", gpu="h200", accuracy="99%", rows="20k")
+    assert recommend_from_flags(flags).method == "full"
+    small = recommend_from_flags(Flags(**{**vars(flags), "storage_gb": "4"}))
+    assert small.method == "lora"
+    assert "ROOM" in small.blocked
+    assert small.conflict is not None
+    assert "budget.storage_gb (4)" in small.conflict
+    none = recommend_from_flags(Flags(**{**vars(flags), "storage_gb": "1"}))
+    assert none.method == "nothing_fits"
+    assert "budget.storage_gb (1)" in str(none.conflict)
+
+
+def test_nothing_fits_shows_what_would_and_exits_with_3() -> None:
+    done = run("--model", "llama3.1-70b", "--gpu", "rtx-4090")
+    assert done.returncode == 3
+    assert "nothing fits" in done.stdout
+    assert "fit, cheapest by the hour" in " ".join(done.stdout.split())
+
+
+def test_wrong_input_exits_with_2_and_one_line() -> None:
+    done = run("--model", "llama3.1-8b", "--gpu", "4090", "--accuracy", "1.5")
+    assert done.returncode == 2
+    assert done.stderr == "--accuracy 1.5: could be 1.5 % or 150 %; write 1.5% or 0.015.\n"
+    assert done.stdout == ""
 
 
 def test_fewer_than_500_rows_are_for_prompting() -> None:
-    text = written(Flags(model="llama3.1-8b", gpu="4090", rows=300))
+    text = written(Flags(model="llama3.1-8b", gpu="4090", rows="300"))
     assert "prompting" in text
     assert "200 more usable rows" in text
 
 
 def test_without_a_card_this_machine_is_meant(tmp_path: Path) -> None:
-    config = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128}
-    config |= {"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 300}
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    found = recommend_from_flags(Flags(model=str(tmp_path), gpu="cpu", rows=10_000, tokens=64))
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    found = recommend_from_flags(Flags(model=str(tmp_path), gpu="cpu", rows="10000", seq_len="64"))
     assert (found.method, found.device) == ("lora", "cpu")
     assert found.cost is not None
     assert found.cost.high_usd is None
@@ -111,17 +307,71 @@ def test_without_a_card_this_machine_is_meant(tmp_path: Path) -> None:
     assert found.runner_up.method == "full"
 
 
-def test_it_answers_in_half_a_second_with_nothing_heavy_loaded() -> None:
+def test_the_cards_and_models_are_listed() -> None:
+    cards, models = run("--list-gpus"), run("--list-models")
+    assert cards.returncode == models.returncode == 0
+    assert "rtx-4090" in cards.stdout
+    assert "2026-03 to 2026-05" in cards.stdout
+    assert "8,030,261,248" in models.stdout
+
+
+def test_the_interview_asks_what_is_open_and_repeats_a_wrong_answer() -> None:
+    from flows.interview import ask_what_is_missing
+
+    page = io.StringIO()
+    told = iter(["", "llama3.1-8b", "$500", "A100", "2 x a100-80", "", "95", "", "", "", "5k", ""])
+    asked = ask_what_is_missing(Flags(), Console(file=page, width=200), lambda: next(told))
+    facts = facts_from_flags(asked).facts
+    assert facts.hardware.title == "2 x a100-80"
+    assert facts.requirements.accuracy == 0.95
+    assert (facts.rows, facts.length, facts.budget.max_usd) == (5000, 1024, 500)
+    assert "40 or 80 GB?" in page.getvalue()
+    assert "A model is needed." in page.getvalue()
+
+
+def test_the_interview_leaves_out_what_flags_and_recipe_say() -> None:
+    from flows.interview import ask_what_is_missing
+
+    page = io.StringIO()
+    flags = Flags(recipe="recipes/quickstart.yaml", budget="5", tasks="1", gpu="cpu")
+    ask_what_is_missing(flags, Console(file=page, width=200), lambda: "")
+    assert page.getvalue().count("?") == 2  # deployment and continual
+
+    def nobody() -> str:
+        raise EOFError
+
+    with pytest.raises(RecipeError, match="--model"):
+        ask_what_is_missing(Flags(), Console(file=page), nobody)
+
+
+def test_a_fragment_is_plain_yaml() -> None:
+    whole = yaml.safe_load(written(Flags(**{**vars(ISSUE), "as_yaml": True})))
+    assert set(whole) == {"method", "lora", "training"}
+
+
+def test_a_record_of_an_older_version_is_still_read() -> None:
+    old = recommend_from_flags(ISSUE).model_dump(
+        mode="json", exclude={"blocked", "comparison", "advice"}
+    )
+    assert Recommendation.model_validate(old).comparison == ()
+
+
+def test_it_answers_in_about_half_a_second_with_nothing_heavy_loaded() -> None:
     """CPU time of a whole process, so that a busy machine does not fail it."""
     code = (
-        "import sys; from rich.console import Console; "
-        "from flows.recommend_command import Flags, recommend_from_flags, show; "
-        "show(recommend_from_flags(Flags('llama3.1-8b', 'rtx-4090', accuracy=0.96)), Console()); "
-        "heavy = {'prefect', 'torch', 'transformers', 'peft', 'datasets', 'trl', 'numpy'}; "
+        "import sys; sys.argv = ['finetune', 'recommend', '--model', 'llama3.1-8b', '--gpu', "
+        "'rtx-4090', '--accuracy', '96']\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'prefect', 'torch', 'transformers', 'peft', 'datasets', 'trl', 'numpy', "
+        "'great_expectations', 'pandas', 'pyarrow', 'huggingface_hub', 'tasks.stage'}\n"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert used < 0.5
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.7  # 0.4 measured on an idle machine (bench/recommend.py)

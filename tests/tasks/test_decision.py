@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,82 +14,7 @@ from tasks.estimates.architecture import architecture
 from tasks.estimates.hardware import card, this_cpu
 from tasks.estimates.memory import GIB, Setup, estimate
 from tasks.recipe import BudgetSection, LoraSection, RequirementsSection, TrainingSection
-
-CASES = [
-    [cell.strip() for cell in line.strip("|\n ").split("|")]
-    for line in (Path(__file__).parent / "worked_cases.md").read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| [MUCFD]\d", line)
-]
-COMPLEXITY = {"simple": "simple", "complex": "complex", "very complex": "very_complex"}
-WORDS = {
-    "critical": {"critical": True},
-    "rapid": {"rapid": "updates"},
-    "A/B": {"rapid": "ab_testing"},
-    "edge": {"deployment": "edge"},
-    "very different": {"domain_shift": "very_different"},
-    "continual: sequential": {"continual": "sequential"},
-    "continual: forgetting": {"continual": "forgetting"},
-    "near full": {"complexity": "near_full"},
-    **{word: {"complexity": name} for word, name in COMPLEXITY.items()},
-}
-#: What a case calls the rules, and what the rules call themselves.
-LABELS = {
-    "Q1 $1,000-10,000": "Q1.middle",
-    "Q1 < $1,000": "Q1.low",
-    "Q3 2-5 tasks": "Q3.few",
-    "Q3 > 5 tasks": "Q3.many",
-    "R2 > 3 tasks": "R2.tasks",
-    "D2 rows < 10,000": "D2",
-    "M0": "M0",
-    "M1 memory": "M1",
-    "Q5 edge": "Q5.edge",
-    "Q5 rapid": "Q5.updates",
-    "Q6 forgetting": "Q6.forgetting",
-    "A/B": "Q5.ab",
-    "Q4": "Q4.above",
-    "critical": "critical",
-    "R1": "R1",
-    "D1": "D1",
-    "default": "default",
-}
-
-
-def facts_of(text: str, **changes: object) -> Facts:
-    """Read `llama3.1-8b, 8 x a100-80; $900; 99 %; 50,000 rows`."""
-    machine, *parts = re.split(r"; ", text)
-    model, _, gpu = machine.partition(", ")
-    count, _, name = gpu.rpartition(" x ")
-    asked: dict[str, object] = {}
-    rows, length, money = 10_000, 1024, None
-    for part in parts:
-        number = re.match(r"\$?([\d,.]+)", part)
-        value = float(number[1].replace(",", "")) if number else 0.0
-        if part in WORDS:
-            asked |= WORDS[part]
-        elif part.startswith("$"):
-            money = value
-        elif part.endswith("%"):
-            asked["accuracy"] = value / 100
-        elif part.endswith("tasks"):
-            asked["tasks"] = int(value)
-        elif part.endswith("rows"):
-            rows = int(value)
-        elif part.endswith("tokens"):
-            length = int(value)
-        else:
-            raise AssertionError(part)
-    training = TrainingSection(per_device_train_batch_size=1, gradient_checkpointing=True)
-    facts = Facts(
-        architecture=architecture(model),
-        hardware=card(name, int(count or 1)),
-        rows=rows,
-        train_tokens=rows * length,
-        length=length,
-        training=training,
-        requirements=RequirementsSection.model_validate(asked),
-        budget=BudgetSection(max_usd=money),
-    )
-    return facts.model_copy(update=changes)
+from tests.tasks.cases import CASES, LABELS, facts_of
 
 
 def decided(recommendation: Recommendation) -> set[str]:
