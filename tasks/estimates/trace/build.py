@@ -49,12 +49,18 @@ def build(case: TraceCase, depth: int) -> Any:  # noqa: ANN401 - a model
 
     config = _with_depth(read_config(case), depth)
     dtype = getattr(torch, case.dtype)
+    attention = "eager" if case.attention == "eager" else "sdpa"
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            config,
-            dtype=dtype,
-            attn_implementation="eager" if case.attention == "eager" else "sdpa",
-        )
+        try:
+            model = AutoModelForCausalLM.from_config(
+                config, dtype=dtype, attn_implementation=attention
+            )
+        except ValueError as error:
+            hint = " Set model.attn_implementation: eager." if attention == "sdpa" else ""
+            raise ModelError(
+                f"{config.model_type}: transformers cannot build it with {attention} attention: "
+                f"{str(error).splitlines()[0]}{hint}"
+            ) from None
         if case.quantization != "none":
             model.requires_grad_(False)
             compute = getattr(torch, case.autocast or case.dtype)
