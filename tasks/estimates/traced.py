@@ -18,12 +18,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tasks.errors import StageError
+from tasks.errors import ModelError, StageError
+from tasks.estimates.memory import Setup
 from tasks.estimates.trace.case import TraceCase, TraceResult
 from tasks.processes import run_child
 from tasks.run_folder import write_atomically
 
-__all__ = ["figures_folder", "trace_cases"]
+__all__ = ["case_for", "figures_folder", "trace_cases"]
 
 #: What a step's memory depends on beside the case itself.
 LIBRARIES = ("accelerate", "bitsandbytes", "peft", "torch", "transformers", "trl")
@@ -34,6 +35,58 @@ def figures_folder() -> Path:
     """Return where this machine keeps measured figures: `FINETUNE_CACHE`, else the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("FINETUNE_CACHE") or Path(home) / "finetune-workflow")
+
+
+def case_for(setup: Setup) -> TraceCase:
+    """Return the case whose trace is the exact figure for a setup.
+
+    Raises:
+        ModelError: The model's class is not part of transformers.
+    """
+    model = setup.architecture
+    if not model.config:
+        raise ModelError(
+            f"{model.name}: its class is not part of transformers, so its step cannot be traced. "
+            "The closed form is all there is."
+        )
+    wide = setup.base_bytes == 4 or (setup.method == "full" and not setup.pure_half)
+    return TraceCase(
+        config=json.loads(model.config),
+        adapter=_adapter(setup),
+        quantization=setup.quantization if setup.method == "qlora" else "none",
+        dtype="float32" if wide else "bfloat16",
+        autocast=None if setup.on_cpu and setup.base_bytes == 4 else "bfloat16",
+        adapter_dtype="bfloat16" if setup.adapter_bytes == 2 else "float32",
+        batch=setup.batch,
+        length=setup.length,
+        checkpointing=setup.checkpointing,
+        accumulates=setup.accumulates,
+        fused_loss=setup.fused_loss,
+        optim=setup.optim,
+        attention=setup.attention,
+        device="cpu" if setup.on_cpu else "cuda",
+        frozen=("lora_A",) if setup.variant == "lora_fa" else (),
+    )
+
+
+def _adapter(setup: Setup) -> dict[str, Any] | None:
+    """Return PEFT's words for the adapter."""
+    if setup.method == "full":
+        return None
+    targets = setup.target_modules
+    values: dict[str, Any] = {
+        "peft_type": "ADALORA" if setup.variant == "adalora" else "LORA",
+        "r": setup.r,
+        "lora_dropout": 0.05 if setup.dropout else 0.0,
+        "target_modules": targets if isinstance(targets, str) else list(targets),
+    }
+    if setup.variant == "adalora":
+        assert setup.r is not None
+        extra = {"init_r": setup.r, "target_r": max(1, setup.r // 2), "total_step": 1000}
+        values |= extra | {"tinit": 100, "tfinal": 200}
+    if setup.variant == "dora":
+        values["use_dora"] = True
+    return values
 
 
 def trace_cases(cases: Sequence[TraceCase]) -> tuple[TraceResult, ...]:

@@ -23,7 +23,7 @@ BLOCK = 512
 
 
 def _gemm_4bit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    """bitsandbytes 0.50 dequantizes a 4-bit weight before the product, and its scales before that.
+    """Bitsandbytes 0.50 dequantizes a 4-bit weight before the product, and its scales before that.
 
     For few rows (below some hundred, by card) it has a kernel without; that is not modelled.
     """

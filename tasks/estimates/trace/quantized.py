@@ -50,8 +50,8 @@ def give_storages(module: nn.Module) -> list[torch.Tensor]:
             torch.empty(module.out_features, module.in_features, dtype=torch.int8), False
         )
         scales = torch.empty(module.out_features, dtype=torch.float32)
-        weight.CB, weight.SCB = None, scales  # ty: ignore[unresolved-attribute]
-        module.weight = weight  # ty: ignore[invalid-assignment]
+        weight.CB, weight.SCB = None, scales  # ty: ignore[missing-attribute]
+        module.weight = weight
         module.state.CB, module.state.SCB = weight.data, scales
         return [scales]
     if not isinstance(module, Linear4bit):
@@ -66,13 +66,11 @@ def give_storages(module: nn.Module) -> list[torch.Tensor]:
     extra = [scales, code]
     second = None
     if double:
+        of_scales = [torch.empty(-(-blocks // 256)), torch.empty(256)]
         second = QuantState(
-            absmax=torch.empty(-(-blocks // 256)),
-            code=torch.empty(256),
-            blocksize=256,
-            dtype=torch.float32,
+            absmax=of_scales[0], code=of_scales[1], blocksize=256, dtype=torch.float32
         )
-        extra += [second.absmax, second.code, torch.empty(())]
+        extra += [*of_scales, torch.empty(())]
     state = QuantState(
         absmax=scales,
         shape=torch.Size((module.out_features, module.in_features)),
@@ -85,7 +83,7 @@ def give_storages(module: nn.Module) -> list[torch.Tensor]:
     )
     for name in ("blocksize", "compress_statistics", "quant_type", "quant_storage"):
         setattr(weight, name, getattr(old, name))
-    weight.quant_state = state  # ty: ignore[unresolved-attribute]
-    module.weight = weight  # ty: ignore[invalid-assignment]
-    module.quant_state = state  # ty: ignore[invalid-assignment]
+    weight.quant_state = state  # ty: ignore[missing-attribute]
+    module.weight = weight
+    module.quant_state = state
     return extra

@@ -11,44 +11,67 @@ Sources: torch 2.13 (`autocast_mode.h`), TRL 1.16, transformers 5.23, bitsandbyt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 __all__ = ["like_on", "without_data"]
 
 #: Functions that CUDA's autocast computes in float32 and the CPU's does not: inputs are cast.
-CAST_INPUTS = {
-    *(torch.pow, torch.Tensor.pow, torch.Tensor.__pow__, torch.rsqrt, torch.Tensor.rsqrt),
-    *(torch.exp, torch.Tensor.exp, torch.log, torch.Tensor.log, functional.softplus),
-    *(functional.layer_norm, torch.layer_norm, torch.norm, torch.Tensor.norm),
-    *(functional.cross_entropy, functional.nll_loss, functional.group_norm),
-}
+CAST_INPUTS = (
+    *((torch, name) for name in ("pow", "rsqrt", "exp", "log", "layer_norm", "norm")),
+    *((torch.Tensor, name) for name in ("pow", "__pow__", "rsqrt", "exp", "log", "norm")),
+    *((functional, name) for name in ("layer_norm", "group_norm", "softplus")),
+    *((functional, name) for name in ("cross_entropy", "nll_loss")),
+)
 #: ... and those that cast while they compute, so that no float32 copy of the input is made.
-CAST_OUTPUT = {
-    *(functional.softmax, torch.softmax, torch.Tensor.softmax),
-    *(functional.log_softmax, torch.log_softmax, torch.Tensor.log_softmax),
-    *(torch.cumsum, torch.Tensor.cumsum, torch.sum, torch.Tensor.sum),
-}
+CAST_OUTPUT = tuple(
+    (owner, name)
+    for owner in (torch, torch.Tensor, functional)
+    for name in ("softmax", "log_softmax", "cumsum", "sum")
+    if hasattr(owner, name)
+)
 
 
-class CudaAutocast(TorchFunctionMode):
-    """Makes the CPU's autocast cast what CUDA's casts."""
+@contextmanager
+def _cuda_autocast() -> Generator[None]:
+    """Make the CPU's autocast cast what CUDA's casts.
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204 - torch's
-        """Call the function as CUDA's autocast would."""
-        kwargs = dict(kwargs or {})
-        if (func in CAST_INPUTS or func in CAST_OUTPUT) and torch.is_autocast_enabled("cpu"):
-            if func in CAST_INPUTS:
-                args, kwargs = tree_map(_widened, (args, kwargs))
-            elif kwargs.get("dtype") is None and _is_half(args):
-                kwargs["dtype"] = torch.float32
+    Not by a `TorchFunctionMode`: that is off while a checkpointed layer is computed again.
+    """
+    with ExitStack() as stack:
+        for owner, name in CAST_INPUTS:
+            stack.enter_context(replaced(owner, name, _casting_inputs(getattr(owner, name))))
+        for owner, name in CAST_OUTPUT:
+            stack.enter_context(replaced(owner, name, _casting_output(getattr(owner, name))))
+        yield
+
+
+def _casting_inputs(func: Callable[..., Any]) -> Callable[..., Any]:
+    def cast(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any function's
+        if torch.is_autocast_enabled("cpu"):
+            args, kwargs = tree_map(_widened, (args, kwargs))
         return func(*args, **kwargs)
+
+    return cast
+
+
+def _casting_output(func: Callable[..., Any]) -> Callable[..., Any]:
+    def cast(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any function's
+        if (
+            args
+            and torch.is_autocast_enabled("cpu")
+            and _is_half(args)
+            and kwargs.get("dtype") is None
+        ):
+            kwargs["dtype"] = torch.float32
+        return func(*args, **kwargs)
+
+    return cast
 
 
 def _is_half(args: tuple[Any, ...]) -> bool:
@@ -61,7 +84,7 @@ def _widened(value: object) -> object:
 
 
 @contextmanager
-def replaced(owner: Any, name: str, value: object) -> Iterator[None]:  # noqa: ANN401 - a module
+def replaced(owner: Any, name: str, value: object) -> Generator[None]:  # noqa: ANN401 - a module
     """Put another value in a name's place for a while, also where there was none."""
     missing = object()
     old = getattr(owner, name, missing)
@@ -76,14 +99,14 @@ def replaced(owner: Any, name: str, value: object) -> Iterator[None]:  # noqa: A
 
 
 @contextmanager
-def like_on(device: str, attention: str) -> Iterator[None]:
+def like_on(device: str, attention: str) -> Generator[None]:
     """Trace on the CPU what happens on `device`."""
     with ExitStack() as stack:
         stack.enter_context(without_data())
         if device == "cuda":
             stack.enter_context(_triton())
             stack.enter_context(_eight_bit())
-            stack.enter_context(CudaAutocast())
+            stack.enter_context(_cuda_autocast())
             asked = torch.is_autocast_enabled
             stack.enter_context(
                 replaced(torch, "is_autocast_enabled", lambda device="cpu": asked(device))
@@ -94,7 +117,7 @@ def like_on(device: str, attention: str) -> Iterator[None]:
 
 
 @contextmanager
-def without_data() -> Iterator[None]:
+def without_data() -> Generator[None]:
     """Answer `no packed rows` where transformers would look into the positions."""
     from transformers import masking_utils
 
@@ -110,7 +133,7 @@ class _Kernel:
 
 
 @contextmanager
-def _triton() -> Iterator[None]:
+def _triton() -> Generator[None]:
     """TRL's fused loss, with the tiles it allocates on a card; every position is scored.
 
     On a card it first gathers the labelled positions, at most as many.
@@ -131,7 +154,7 @@ def _triton() -> Iterator[None]:
 
 
 @contextmanager
-def _eight_bit() -> Iterator[None]:
+def _eight_bit() -> Generator[None]:
     import bitsandbytes
     from bitsandbytes.autograd._functions import MatMul8bitLt
 
@@ -143,7 +166,7 @@ def _eight_bit() -> Iterator[None]:
 
 
 @contextmanager
-def _repeated_heads() -> Iterator[None]:
+def _repeated_heads() -> Generator[None]:
     from transformers.integrations import sdpa_attention
 
     with replaced(sdpa_attention, "use_gqa_in_sdpa", lambda *_: False):

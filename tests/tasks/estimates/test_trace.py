@@ -73,7 +73,9 @@ def real_step(case: TraceCase) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("adapter", [None, LORA, LORA | {"lora_dropout": 0.1}, LORA | {"use_dora": True}])
+@pytest.mark.parametrize(
+    "adapter", [None, LORA, LORA | {"lora_dropout": 0.1}, LORA | {"use_dora": True}]
+)
 def test_a_trace_counts_what_a_real_step_holds(
     adapter: dict[str, Any] | None, fused: bool, checkpointing: bool
 ) -> None:
@@ -122,7 +124,9 @@ def test_what_makes_a_step_larger_makes_the_trace_larger() -> None:
     assert peak(checkpointing=False) < peak(checkpointing=False, attention="eager")
     assert peak(checkpointing=False) < peak(checkpointing=False, attention="sdpa-repeated")
     assert usual < peak(adapter=None) < peak(adapter=None, accumulates=True)
-    full = {optim: peak(adapter=None, optim=optim) for optim in ("sgd", "adamw_8bit", "adamw_torch")}
+    full = {
+        optim: peak(adapter=None, optim=optim) for optim in ("sgd", "adamw_8bit", "adamw_torch")
+    }
     assert list(full.values()) == sorted(full.values())
 
 
