@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks.contracts import MemoryEstimate, Method, Record
+from tasks.contracts import MemoryEstimate, Method, Record, Variant
 from tasks.estimates.architecture import Architecture
 from tasks.estimates.parameters import adapted, lora_parameters
 
@@ -26,7 +26,6 @@ __all__ = ["GIB", "Setup", "estimate"]
 
 GIB = 2**30
 
-Variant = Literal["lora", "rslora", "dora", "lora_plus", "lora_fa", "adalora", "pissa"]
 Quantization = Literal["nf4-double", "nf4", "int8"]
 Attention = Literal["sdpa", "sdpa-repeated", "eager", "flash"]
 
