@@ -10,6 +10,7 @@ every figure that follows from it.
 from __future__ import annotations
 
 import difflib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,33 @@ import yaml
 
 from tasks.contracts import Linear, Record
 from tasks.errors import ModelError
+from tasks.estimates.families import LAYOUTS, Dimensions
 
-__all__ = ["Architecture", "architecture", "catalogue", "from_config", "read_asset"]
+__all__ = [
+    "Architecture",
+    "CatalogueModel",
+    "architecture",
+    "catalogue",
+    "from_config",
+    "list_models",
+    "read_asset",
+]
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+#: Names of the six dimensions in most config.json files.
+KEYS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers"),
+    *("num_attention_heads", "num_key_value_heads", "vocab_size"),
+)
 
 
 class Architecture(Record):
     """The dimensions of a decoder; `linears` are those inside its layers, without the head.
 
-    `other_parameters` are norms, biases and position embeddings.
+    `other_parameters` are norms, biases, position embeddings and a mixture's experts; of
+    `expert_parameters` a token uses `active_share`. `config` is the model's config.json as text,
+    with which the real class can be built; empty where transformers has none.
     """
 
     name: str
@@ -43,6 +61,10 @@ class Architecture(Record):
     max_positions: int | None
     linears: tuple[Linear, ...]
     other_parameters: int
+    experts: tuple[Linear, ...] = ()
+    expert_parameters: int = 0
+    active_share: float = 1.0
+    config: str = ""
 
     @property
     def q_width(self) -> int:
@@ -72,7 +94,21 @@ class Architecture(Record):
     @property
     def product_parameters(self) -> int:
         """Parameters in matrix products, with the head: what a token costs (methods.md 5.1)."""
-        return self.linear_parameters + self.vocabulary * self.hidden
+        active = round(self.expert_parameters * self.active_share)
+        return self.linear_parameters + active + self.vocabulary * self.hidden
+
+
+class CatalogueModel(Record):
+    """A row of the catalogue, as a list shows it."""
+
+    name: str
+    parameters: int
+    layers: int
+    hidden: int
+    vocabulary: int
+    source: str
+    published: int | None
+    cited: str | None
 
 
 @cache
@@ -105,17 +141,44 @@ def architecture(name: str) -> Architecture:
             + (f"Did you mean {near[0]}? " if near else "")
             + f"Models: {', '.join(models)}."
         )
-    entry = models[key]
-    names = (
-        *("hidden_size", "intermediate_size", "num_hidden_layers"),
-        *("num_attention_heads", "num_key_value_heads", "vocab_size"),
-    )
-    config = dict(zip(names, entry["dimensions"], strict=True))
+    return _of_catalogue(key)
+
+
+@cache
+def _of_catalogue(key: str) -> Architecture:
+    asset = read_asset("models.yaml")
+    entry = asset["models"][key]
+    kind = entry.get("type", "llama")
+    family = asset["families"][kind]
+    names = family.get("keys", KEYS)
+    config = {k: v for k, v in zip(names, entry["dimensions"], strict=True) if k != "-"}
     config |= {
-        "model_type": entry.get("type", "llama"),
+        "model_type": kind,
         "tie_word_embeddings": entry.get("tied", False),
+        **entry.get("more", {}),
     }
     return from_config(config, key)
+
+
+def list_models() -> tuple[CatalogueModel, ...]:
+    """Return every model of the catalogue with its size and whose count it was checked against."""
+    asset = read_asset("models.yaml")
+    found = []
+    for name, entry in asset["models"].items():
+        model = architecture(name)
+        found.append(
+            CatalogueModel(
+                name=name,
+                parameters=model.parameters,
+                layers=model.layers,
+                hidden=model.hidden,
+                vocabulary=model.vocabulary,
+                source=entry["source"],
+                published=entry["published"],
+                cited=asset["citations"][entry["cited"]] if "cited" in entry else None,
+            )
+        )
+    return tuple(found)
 
 
 def from_config(config: dict[str, Any], name: str) -> Architecture:
@@ -129,17 +192,66 @@ def from_config(config: dict[str, Any], name: str) -> Architecture:
         ModelError: A model type that is not known here, or a dimension that is missing.
     """
     kind = config.get("model_type")
-    if kind == "gpt2":
-        return _gpt2(config, name)
     families = read_asset("models.yaml")["families"]
     if kind not in families:
-        known = ", ".join(sorted([*families, "gpt2"]))
+        known = ", ".join(sorted(families))
         raise ModelError(
             f"{name}: config.json: model_type = {kind!r} is not a decoder whose memory can be "
             f"estimated here. Known: {known}. Choose a model of one of those, or add its type to "
             "tasks/assets/models.yaml."
         )
-    return _llama_like(config, name, families[kind])
+    family = families[kind]
+    sizes = _dimensions(config, name, family)
+    layer = LAYOUTS[family.get("layout", "llama")](sizes, family, config)
+    many = max((n for _, _, n in layer.experts.values()), default=0) // 2
+    return Architecture(
+        name=name,
+        model_type=str(kind),
+        hidden=sizes.hidden,
+        intermediate=sizes.intermediate,
+        layers=sizes.layers,
+        heads=sizes.heads,
+        kv_heads=sizes.kv_heads,
+        head_dim=sizes.head_dim,
+        vocabulary=sizes.vocabulary,
+        tied=bool(config.get("tie_word_embeddings", family["tied"])),
+        max_positions=config.get("max_position_embeddings") or config.get("n_positions"),
+        linears=tuple(
+            Linear(name=x, in_features=i, out_features=o, count=sizes.layers)
+            for x, (i, o) in layer.shapes.items()
+        ),
+        other_parameters=layer.other * sizes.layers + layer.outside,
+        experts=tuple(
+            Linear(name=x, in_features=i, out_features=o, count=n * sizes.layers)
+            for x, (i, o, n) in layer.experts.items()
+        ),
+        expert_parameters=3 * sizes.hidden * sizes.intermediate * many * sizes.layers,
+        active_share=config.get("num_experts_per_tok", 2) / many if many else 1.0,
+        config=json.dumps(config, sort_keys=True) if family.get("trains", True) else "",
+    )
+
+
+def _dimensions(config: dict[str, Any], name: str, family: dict[str, Any]) -> Dimensions:
+    hidden_key, middle_key, layers_key, heads_key, kv_key, vocabulary_key = family.get("keys", KEYS)
+    hidden = _dimension(config, hidden_key, name)
+    if middle_key in ("-", "n_inner", "ffn_hidden_size"):
+        middle = config.get(middle_key) or 4 * hidden
+    else:
+        middle = _dimension(config, middle_key, name)
+    layers = _dimension(config, layers_key, name)
+    heads = _dimension(config, heads_key, name)
+    kv_heads = heads if kv_key == "-" else config.get(kv_key) or heads
+    if family.get("layout") == "falcon" and not config.get("new_decoder_architecture"):
+        kv_heads = 1 if config.get("multi_query", True) else heads
+    return Dimensions(
+        hidden=hidden,
+        intermediate=middle,
+        layers=layers,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=config.get("head_dim") or family.get("head_dim") or hidden // heads,
+        vocabulary=_dimension(config, vocabulary_key, name),
+    )
 
 
 def _dimension(config: dict[str, Any], key: str, name: str) -> int:
@@ -150,81 +262,3 @@ def _dimension(config: dict[str, Any], key: str, name: str) -> int:
             "The file is damaged or not that of a causal language model."
         )
     return value
-
-
-def _llama_like(config: dict[str, Any], name: str, family: dict[str, Any]) -> Architecture:
-    hidden = _dimension(config, "hidden_size", name)
-    middle = _dimension(config, "intermediate_size", name)
-    layers = _dimension(config, "num_hidden_layers", name)
-    heads = _dimension(config, "num_attention_heads", name)
-    kv_heads = config.get("num_key_value_heads") or heads
-    head_dim = config.get("head_dim") or family.get("head_dim") or hidden // heads
-    q, kv = heads * head_dim, kv_heads * head_dim
-    if family.get("fused"):
-        attention = {"qkv_proj": (hidden, q + 2 * kv), "o_proj": (q, hidden)}
-        mlp = {"gate_up_proj": (hidden, 2 * middle), "down_proj": (middle, hidden)}
-    else:
-        attention = {"q_proj": (hidden, q), "k_proj": (hidden, kv), "v_proj": (hidden, kv)}
-        attention |= {"o_proj": (q, hidden)}
-        mlp = dict.fromkeys(("gate_proj", "up_proj"), (hidden, middle))
-        mlp |= {"down_proj": (middle, hidden)}
-    shapes = {f"self_attn.{x}": shape for x, shape in attention.items()}
-    shapes |= {f"mlp.{x}": shape for x, shape in mlp.items()}
-
-    def has(which: str, key: str) -> bool:
-        return family[which] == "always" or (family[which] == "config" and bool(config.get(key)))
-
-    other = family["norms"] * hidden
-    other += {"none": 0, "head": 2 * head_dim, "width": q + kv}[family["qk_norm"]]
-    other += (q + 2 * kv) * has("qkv_bias", "attention_bias")
-    other += hidden * has("o_bias", "attention_bias")
-    other += (2 * middle + hidden) * has("mlp_bias", "mlp_bias")
-    return Architecture(
-        name=name,
-        model_type=config["model_type"],
-        hidden=hidden,
-        intermediate=middle,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        vocabulary=_dimension(config, "vocab_size", name),
-        tied=bool(config.get("tie_word_embeddings", family["tied"])),
-        max_positions=config.get("max_position_embeddings"),
-        linears=_linears(shapes, layers),
-        other_parameters=other * layers + hidden,
-    )
-
-
-def _gpt2(config: dict[str, Any], name: str) -> Architecture:
-    """GPT-2: fused attention, an MLP without gate, biases everywhere, learned positions."""
-    hidden = _dimension(config, "n_embd", name)
-    layers = _dimension(config, "n_layer", name)
-    heads = _dimension(config, "n_head", name)
-    positions = _dimension(config, "n_positions", name)
-    middle = config.get("n_inner") or 4 * hidden
-    shapes = {"attn.c_attn": (hidden, 3 * hidden), "attn.c_proj": (hidden, hidden)}
-    shapes |= {"mlp.c_fc": (hidden, middle), "mlp.c_proj": (middle, hidden)}
-    biases = sum(out for _, out in shapes.values())
-    return Architecture(
-        name=name,
-        model_type="gpt2",
-        hidden=hidden,
-        intermediate=middle,
-        layers=layers,
-        heads=heads,
-        kv_heads=heads,
-        head_dim=hidden // heads,
-        vocabulary=_dimension(config, "vocab_size", name),
-        tied=bool(config.get("tie_word_embeddings", True)),
-        max_positions=positions,
-        linears=_linears(shapes, layers),
-        other_parameters=layers * (4 * hidden + biases) + 2 * hidden + positions * hidden,
-    )
-
-
-def _linears(shapes: dict[str, tuple[int, int]], layers: int) -> tuple[Linear, ...]:
-    return tuple(
-        Linear(name=name, in_features=i, out_features=o, count=layers)
-        for name, (i, o) in shapes.items()
-    )

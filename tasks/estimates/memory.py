@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks.contracts import MemoryEstimate, Method, Record
+from tasks.contracts import MemoryEstimate, Method, Record, Variant
 from tasks.estimates.architecture import Architecture
 from tasks.estimates.parameters import adapted, lora_parameters
 
@@ -26,9 +26,12 @@ __all__ = ["GIB", "Setup", "estimate"]
 
 GIB = 2**30
 
-#: A 4-bit weight: packed, its scale per block of 64, doubly quantized in blocks of 256.
-NF4_DOUBLE_QUANT = 0.5 + 1 / 64 + 4 / (64 * 256)
-NF4 = 0.5 + 4 / 64
+Quantization = Literal["nf4-double", "nf4", "int8"]
+Attention = Literal["sdpa", "sdpa-repeated", "eager", "flash"]
+
+#: Bytes of a quantized weight. 4 bits: packed, its scale per block of 64, doubly quantized in blocks
+#: of 256; int8 has a scale per row, too few to count.
+PACKED = {"nf4-double": 0.5 + 1 / 64 + 4 / (64 * 256), "nf4": 0.5 + 4 / 64, "int8": 1.0}
 
 #: Moments kept per parameter and bytes of each; None: as wide as the parameter.
 OPTIMIZERS: dict[str, tuple[int, float | None]] = {
@@ -53,6 +56,8 @@ class Setup(Record):
 
     `base_bytes` is the width of a frozen weight and of the computation: 4 on a CPU, 2 on a GPU.
     Full fine-tuning keeps float32 states either way (methods.md 3.4) unless `pure_half`.
+    `quantization` is how QLoRA keeps the linear layers. `sdpa-repeated` is SDPA on a card without
+    FlashAttention.
     """
 
     architecture: Architecture
@@ -68,7 +73,9 @@ class Setup(Record):
     base_bytes: Literal[2, 4] = 2
     adapter_bytes: Literal[2, 4] = 4
     dropout: bool = False
-    double_quant: bool = True
+    variant: Variant = "lora"
+    quantization: Quantization = "nf4-double"
+    attention: Attention = "sdpa"
     pure_half: bool = False
     devices: int = 1
     on_cpu: bool = False
@@ -161,7 +168,7 @@ def _frozen_weights(setup: Setup) -> float:
     model = setup.architecture
     if setup.method == "lora":
         return model.parameters * setup.base_bytes
-    packed = NF4_DOUBLE_QUANT if setup.double_quant else NF4
+    packed = PACKED[setup.quantization]
     return (
         model.linear_parameters * packed
         + (model.parameters - model.linear_parameters) * setup.base_bytes
@@ -173,7 +180,7 @@ def _gathered(setup: Setup) -> float:
     if setup.devices == 1:
         return 0.0
     model = setup.architecture
-    packed = NF4_DOUBLE_QUANT if setup.double_quant else NF4
+    packed = PACKED[setup.quantization]
     width = packed if setup.method == "qlora" else setup.base_bytes
     layer = model.linear_parameters / model.layers
     return 2 * layer * width + model.embedding_parameters * setup.base_bytes

@@ -25,6 +25,8 @@ def adapted(
 ) -> tuple[Linear, ...]:
     """Return the linear layers that `target_modules` names; `all-linear` leaves out the head.
 
+    A mixture's experts are adapted under `all-linear` only.
+
     As in PEFT, a text is a regular expression over the layer's whole path, a list holds endings.
 
     Raises:
@@ -32,7 +34,7 @@ def adapted(
     """
     prefix = "transformer.h.0." if architecture.model_type == "gpt2" else "model.layers.0."
     if target_modules == "all-linear":
-        return architecture.linears
+        return (*architecture.linears, *architecture.experts)
     if isinstance(target_modules, str):
         found = [x for x in architecture.linears if re.fullmatch(target_modules, prefix + x.name)]
         missing = [] if found else [target_modules]

@@ -181,7 +181,7 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         optim=facts.training.optim,
         dropout=facts.lora.lora_dropout > 0,
         base_bytes=4 if dtype == "float32" else 2,
-        double_quant=facts.quantization.bnb_4bit_use_double_quant,
+        quantization="nf4-double" if facts.quantization.bnb_4bit_use_double_quant else "nf4",
         devices=facts.hardware.count,
         on_cpu=facts.hardware.kind == "cpu",
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.contracts import Linear
 from tasks.errors import ModelError, RecipeError
-from tasks.estimates.architecture import architecture, catalogue, from_config
+from tasks.estimates.architecture import architecture, catalogue, from_config, list_models
 from tasks.estimates.parameters import adapted, lora_parameters
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -39,6 +39,23 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "olmo2": {},
     "granite": {},
     "smollm3": {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+    "glm": {"pad_token_id": 0, "eos_token_id": 1, "head_dim": 24, "attention_bias": True},
+    "mixtral": {"num_local_experts": 4},
+    "qwen3_moe": {"num_experts": 4, "head_dim": 24, "moe_intermediate_size": 112},
+    "phi": {"num_key_value_heads": 4},
+    "gpt_neox": {},
+    "opt": {"ffn_dim": 112, "word_embed_proj_dim": 64, "max_position_embeddings": 48},
+    "falcon": {},
+    "falcon new": {"new_decoder_architecture": True, "num_kv_heads": 2, "bias": True},
+    "bloom": {"n_layer": 3, "n_head": 4},
+}
+#: A linear layer of each family, adapted alone.
+ALONE = {
+    "gpt2": "attn.c_proj",
+    "opt": "fc2",
+    "phi": "fc2",
+    **dict.fromkeys(("gpt_neox", "falcon", "falcon new", "bloom"), "dense_4h_to_h"),
+    **dict.fromkeys(("mixtral", "qwen3_moe"), "o_proj"),
 }
 SIZES = {
     "hidden_size": 64,
@@ -63,20 +80,42 @@ def test_q_and_v_of_llama_2_7b_count_as_measured(r: int, count: int) -> None:
     assert lora_parameters(adapted(architecture("llama2-7b"), ("q_proj", "v_proj")), r) == count
 
 
-@pytest.mark.parametrize(
-    ("name", "total"),
-    [
-        ("llama2-7b", 6_738_415_616),
-        ("llama3.1-8b", 8_030_261_248),
-        ("llama3.2-1b", 1_235_814_400),
-        ("llama3.2-3b", 3_212_749_824),
-        ("qwen2.5-0.5b", 494_032_768),
-        ("qwen2.5-7b", 7_615_616_512),
-        ("mistral-7b", 7_248_023_552),
-    ],
-)
-def test_totals_are_those_the_hub_shows(name: str, total: int) -> None:
-    assert architecture(name).parameters == total
+def test_totals_are_the_published_ones() -> None:
+    """Whose counts they are stands in the catalogue; a tenth of a percent is their rounding."""
+    models = list_models()
+    assert len(models) >= 40
+    checked = [model for model in models if model.published is not None]
+    assert len(checked) >= 25
+    for model in checked:
+        assert model.cited, model.name
+        assert model.parameters == pytest.approx(model.published, rel=1e-3), model.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [2])
+def test_every_model_of_the_catalogue_is_the_real_class(layers: int) -> None:
+    """The classes are built with two layers; the rest is a product."""
+    import json
+
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    built = 0
+    for name in catalogue():
+        ours = architecture(name)
+        if not ours.config:
+            continue
+        values = json.loads(ours.config)
+        for key in ("num_hidden_layers", "n_layer"):
+            if key in values:
+                values[key] = layers
+        shallow = from_config(values, name)
+        config = AutoConfig.for_model(values.pop("model_type"), **values)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+        assert shallow.parameters == sum(p.numel() for p in model.parameters()), name
+        built += 1
+    assert built >= 70
 
 
 linears = st.lists(
@@ -121,7 +160,7 @@ def test_a_target_that_no_layer_has_is_named() -> None:
 
 def test_every_model_of_the_catalogue_can_be_read() -> None:
     for name in catalogue():
-        assert architecture(name).parameters > 1e8
+        assert architecture(name).parameters > 5e7
 
 
 @pytest.mark.slow
@@ -138,7 +177,7 @@ def test_counts_are_those_of_the_real_model_with_peft(kind: str) -> None:
         model = AutoModelForCausalLM.from_config(config)
     ours = from_config(config.to_dict(), kind)
     assert ours.parameters == sum(p.numel() for p in model.parameters())
-    alone = "attn.c_proj" if kind == "gpt2" else "down_proj"
+    alone = ALONE.get(kind, "down_proj")
     for targets in ("all-linear", (alone,)):
         wanted = list(targets) if isinstance(targets, tuple) else targets
         lora = LoraConfig(r=5, target_modules=wanted, task_type="CAUSAL_LM")

@@ -55,7 +55,7 @@ def test_memory_never_falls_when_rank_length_or_batch_grows(setup: Setup) -> Non
 
 @given(setups)
 def test_qlora_needs_at_most_lora_which_needs_at_most_full(setup: Setup) -> None:
-    """From 1B on, where weights dominate.
+    """From 1B on, where weights dominate, and with an optimizer that has moments.
 
     Without checkpointing, dropout's copies can cost LoRA more activations than full has.
     """
