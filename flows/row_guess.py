@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.base_model import find_path
 from tasks.contracts import Record
 from tasks.errors import DataError
-from tasks.recipe import Recipe
+from tasks.recipe import DatasetSection, Recipe
 
 __all__ = ["BYTES_PER_TOKEN", "RowGuess", "guess_rows"]
 
@@ -35,7 +35,17 @@ def guess_rows(recipe: Recipe) -> RowGuess:
     Raises:
         DataError: There is no such file, or it is not what its name says.
     """
-    dataset = recipe.dataset
+    parts = [_guess(section) for section in recipe.dataset.sections()]
+    return RowGuess(
+        rows=sum(part.rows for part in parts),
+        tokens=sum(part.tokens for part in parts),
+        longest=max(part.longest for part in parts),
+        source="; ".join(part.source for part in parts),
+    )
+
+
+def _guess(dataset: DatasetSection) -> RowGuess:
+    assert isinstance(dataset.path, str), "a section of one source"
     path = find_path(dataset.path)
     if path is None or not path.is_file():
         raise DataError(

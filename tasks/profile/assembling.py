@@ -16,7 +16,7 @@ from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, measure, rows_of, survey
 from tasks.profile.privacy import as_trained, check_private
-from tasks.profile.rows import DataFile, RowProfile, SplitName
+from tasks.profile.rows import DataFile, RowProfile
 from tasks.profile.shapes import Shape, choose_shape
 from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
