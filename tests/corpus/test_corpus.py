@@ -1,0 +1,141 @@
+"""The corpus: every planted defect is caught with its line, and clean data raise no alarm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tasks.contracts import DataReport
+from tasks.profile.suites import suites_of
+from tasks.recipe import ValidationSection
+from tests.corpus.clean import CLEAN
+from tests.corpus.defects import messy
+from tests.corpus.sentences import sentence
+from tests.preparing import chats, pairs, read_jsonl, validated, write_jsonl
+
+#: No finding is below its threshold: each one fails its check.
+STRICT: dict[str, Any] = {
+    name: 0.0 for name in ValidationSection.model_fields if name.endswith("_fraction")
+}
+#: Checks that no data set can fail, because `prepare` refuses it first (tests/test_preparation.py)
+#: or rejects the row; tests/expectations/ shows that they would.
+REFUSED_BEFORE = {"validation-size", "test-size", "loss-tokens"}
+#: Checks shown to fail below, beside those of `messy`.
+SHOWN_BELOW = {
+    *("json-answers", "label-variants", "label-imbalance", "single-labels", "unlearned-labels"),
+    *("system-messages", "final-token", "leakage", "leakage-found", "train-rows", "one-start"),
+    *("length-drift", "label-drift", "new-labels"),
+}
+
+
+def failed(report: DataReport) -> dict[str, list[int]]:
+    return {check.id: list(check.rows) for check in report.checks if not check.passed}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_planted_defect_is_caught_with_its_line(tmp_path: Path, seed: int) -> None:
+    rows, lines = messy(seed)
+    path = write_jsonl(tmp_path / "d.jsonl", rows)
+    report = validated(path, tmp_path / "run", STRICT, max_length=256)
+    assert failed(report) == lines
+    assert report.verdict == "fail"
+    assert report.rows_in == len(rows) == report.rows_out + sum(report.rejected.values())
+
+
+@pytest.mark.parametrize("kind", CLEAN)
+def test_clean_data_raise_no_alarm(tmp_path: Path, kind: str) -> None:
+    rows = CLEAN[kind](Random(3))
+    report = validated(write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "run", {})
+    assert {check.id: check.rows for check in report.checks if check.rows} == {}
+    assert failed(report) == {}
+    assert report.verdict == "pass"
+
+
+def test_every_check_is_shown_to_fail_in_this_corpus() -> None:
+    limits = ValidationSection(reference="x")
+    every = {e.meta["id"] for s in suites_of(limits, (), ()) for e in s.expectations}
+    assert set(messy(1)[1]) | SHOWN_BELOW | REFUSED_BEFORE == every
+
+
+def test_broken_json_is_told_where_most_answers_are_json(tmp_path: Path) -> None:
+    rows = CLEAN["json_answers"](Random(3))
+    rows[4]["completion"] = rows[4]["completion"][:-1]
+    rows[9]["completion"] = sentence(Random(4))
+    report = validated(write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "run", {})
+    assert failed(report) == {"json-answers": [5, 10]}
+
+
+def test_wrong_labels_are_told(tmp_path: Path) -> None:
+    rows = CLEAN["labels"](Random(3))
+    random = Random(5)
+    rows += [{"prompt": sentence(random), "completion": "billing"} for _ in range(600)]
+    rows[0]["completion"] = "Account_Access "
+    rows[1]["completion"] = "biling"
+    rare = [{"prompt": sentence(random), "completion": "refund"} for _ in range(3)]
+    judged = write_jsonl(
+        tmp_path / "test.jsonl",
+        [
+            {"prompt": sentence(random), "completion": name}
+            for name in ("billing", "fraud", "fraud")
+        ],
+    )
+    path = write_jsonl(tmp_path / "d.jsonl", [*rows, *rare])
+    report = validated(path, tmp_path / "run", {}, test_path=str(judged), validation_size=0.02)
+    found = failed(report)
+    assert found["label-variants"] == [1]
+    assert found["single-labels"] == [2]
+    assert 2 in found["unlearned-labels"]
+    assert set(found["label-imbalance"]) >= {len(rows) + 1, len(rows) + 2, len(rows) + 3}
+    assert set(found) == {
+        *("label-variants", "single-labels", "unlearned-labels", "label-imbalance")
+    }
+
+
+def test_a_missing_system_message_is_told(tmp_path: Path) -> None:
+    rows = CLEAN["chat"](Random(3))
+    del rows[6]["messages"][0]
+    path = write_jsonl(tmp_path / "d.jsonl", rows)
+    report = validated(path, tmp_path / "run", {"max_other_system_fraction": 0})
+    assert failed(report) == {"system-messages": [7]}
+    assert report.verdict == "pass"  # for information
+
+
+def test_a_turn_that_never_ends_is_told(tmp_path: Path) -> None:
+    """Pad or end token outside the loss: the model does not stop (trl#1623, unsloth#416)."""
+    template = tmp_path / "t.jinja"
+    template.write_text(
+        "{% for m in messages %}{{ m['role'] }}: {% generation %}{{ m['content'] }}"
+        "{% endgeneration %}{{ eos_token }}{% endfor %}"
+    )
+    path = write_jsonl(tmp_path / "d.jsonl", chats(60))
+    report = validated(path, tmp_path / "run", {}, chat_template=str(template))
+    assert failed(report)["final-token"] == list(range(1, 61))
+
+
+def test_a_prompt_that_fills_the_row_is_told(tmp_path: Path) -> None:
+    """Truncated to nothing that is learned: loss 0, gradient NaN (trl#6025)."""
+    rows = [*pairs(60), {"prompt": "why " * 60, "completion": "because"}]
+    path = write_jsonl(tmp_path / "d.jsonl", rows)
+    report = validated(path, tmp_path / "run", {}, max_length=48, on_overlength="truncate")
+    assert report.rejected == {"no_loss_tokens": 1}
+    (row,) = read_jsonl(tmp_path / "run/prepare/rejected.jsonl")
+    assert (row["line"], row["reasons"]) == (61, ["no_loss_tokens"])
+
+
+def test_training_rows_in_the_test_set_are_told(tmp_path: Path) -> None:
+    """The validation text stood in train (openai/parameter-golf#2127, OpenRLHF#1089)."""
+    judged = write_jsonl(tmp_path / "test.jsonl", pairs(50, start=500))
+    path = write_jsonl(tmp_path / "d.jsonl", [*pairs(100), *pairs(3, start=510)])
+    report = validated(path, tmp_path / "run", {}, test_path=str(judged))
+    found = failed(report)
+    assert found["leakage"] == found["leakage-found"] == [101, 102, 103]
+    assert report.verdict == "fail"
+
+
+def test_too_few_rows_are_told(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "d.jsonl", CLEAN["alpaca"](Random(3)))
+    report = validated(path, tmp_path / "run", {"min_train_rows": None})
+    assert set(failed(report)) == {"train-rows"}
