@@ -15,9 +15,10 @@ from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, measure, rows_of, survey
+from tasks.profile.mixing import choose_shapes, with_shares
 from tasks.profile.privacy import as_trained, check_private
 from tasks.profile.rows import DataFile, RowProfile
-from tasks.profile.shapes import Shape, choose_shape
+from tasks.profile.shapes import Shape
 from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
 from tasks.run_folder import file_sha256, text_sha256
@@ -35,12 +36,13 @@ def data_files(dataset: DatasetSection) -> list[DataFile]:
     """
     return [
         DataFile(
-            key=file.key,
+            key=f"dataset.{file.split}_path" if file.split else "dataset.path",
             path=file.path,
             source=file.name,
             split=file.split,
             limit=dataset.max_rows if file.split is None else None,
             column_names=file.column_names,
+            part=file.source,
         )
         for file in find_sources(dataset)
     ]
@@ -67,11 +69,12 @@ class Assembler:
             RecipeError: `max_length` is beyond the model, or `columns` names an unknown column.
         """
         lengths.check_max_length(self.dataset, self.positions)
-        files = data_files(self.dataset)
+        files = with_shares(data_files(self.dataset), self.dataset)
         hashes = [file_sha256(file.path) for file in files]
         surveys = [survey(file) for file in files]
-        shape = choose_shape(
-            self.dataset, surveys[0][1], has_template=bool(self.tokenizer.chat_template)
+        samples = [sample for _rows, sample in surveys]
+        shape = choose_shapes(
+            self.dataset, files, samples, has_template=bool(self.tokenizer.chat_template)
         )
         encoder = Encoder(self.tokenizer, self.dataset, shape.row_type)
         meter = Meter(encoder, end_tokens(self.tokenizer, self.model_folder))
@@ -126,10 +129,10 @@ class Assembler:
         max_length: int,
     ) -> None:
         """Count overlong rows again as training will see them; only their texts are needed."""
-        raws = (raw for file in files for raw in rows_of(file))
-        for row, raw in zip(rows, raws, strict=True):
+        raws = ((at, raw) for at, file in enumerate(files) for raw in rows_of(file))
+        for row, (at, raw) in zip(rows, raws, strict=True):
             if row.kept and row.tokens > max_length:
-                canonical, _reasons = shape.to_canonical(raw.raw)
+                canonical, _reasons = shape.to_canonical(raw.raw, at)
                 assert canonical is not None
                 meter.cut(row, as_trained(row, canonical), max_length)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.encoding import Encoded, Encoder, answer_of, turn_text
 from tasks.profile.keys import answer_key, prompt_key
+from tasks.profile.mixing import is_drawn
 from tasks.profile.privacy import screen
 from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.rows import DataFile, RowProfile
@@ -32,8 +33,9 @@ Row = dict[str, Any]
 
 
 def rows_of(file: DataFile) -> Iterator[RawRow]:
-    """Yield the rows of a file that are used: all, or the first `limit`."""
-    return islice(read_rows(file.path, file.column_names), file.limit)
+    """Yield the rows of a file that are used: all, a drawn share, or the first `limit`."""
+    rows = (row for row in read_rows(file.path, file.column_names) if is_drawn(row, file.share))
+    return islice(rows, file.limit)
 
 
 def survey(file: DataFile) -> tuple[int, list[Row]]:
@@ -55,20 +57,21 @@ def measure(
 ) -> list[RowProfile]:
     """Return the profile of every row, in file order; `progress` hears how many are done."""
     profiles: list[RowProfile] = []
-    for file in files:
+    for at, file in enumerate(files):
         for raw in rows_of(file):
-            profiles.append(_profile(file, raw, shape, meter))
+            profiles.append(_profile((at, file), raw, shape, meter))
             if len(profiles) % PROGRESS_ROWS == 0:
                 progress(len(profiles))
     return profiles
 
 
-def _profile(file: DataFile, raw: RawRow, shape: Shape, meter: Meter) -> RowProfile:
+def _profile(place: tuple[int, DataFile], raw: RawRow, shape: Shape, meter: Meter) -> RowProfile:
+    at, file = place
     profile = RowProfile(file, raw.line)
     if raw.problem is not None:
         profile.reasons.append(raw.problem)
         return profile
-    row, profile.reasons = shape.to_canonical(raw.raw)
+    row, profile.reasons = shape.to_canonical(raw.raw, at)
     if row is not None:
         meter.fill(profile, screen(profile, row, meter.encoder.dataset))
     return profile

@@ -50,11 +50,11 @@ def write_rows(
             for name in (*SPLITS, "rejected")
         }
         done = 0
-        for file in files:
+        for at, file in enumerate(files):
             for raw in rows_of(file):
                 profile = next(waiting, None)
                 place = {"source": file.source, "line": raw.line}
-                row = None if raw.problem else shape.to_canonical(raw.raw)[0]
+                row = None if raw.problem else shape.to_canonical(raw.raw, at)[0]
                 if profile is None or profile.line != raw.line or (profile.kept and row is None):
                     raise _changed(file)
                 if profile.kept and profile.split and row is not None:
