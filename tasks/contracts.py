@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from tasks.recommendation_records import Advice as Advice
+from tasks.recommendation_records import Alternative as Alternative
+from tasks.recommendation_records import CostEstimate as CostEstimate
+from tasks.recommendation_records import Hyperparameters as Hyperparameters
+from tasks.recommendation_records import MemoryEstimate as MemoryEstimate
+from tasks.recommendation_records import Method, Recommendation
+from tasks.recommendation_records import Option as Option
+from tasks.recommendation_records import Reason as Reason
+from tasks.recommendation_records import Variant as Variant
+from tasks.record import Record
 
 Severity = Literal["critical", "warning", "info"]
-Method = Literal["full", "lora", "qlora"]
-Variant = Literal["lora", "rslora", "dora", "lora_plus", "lora_fa", "adalora", "pissa"]
-
-
-class Record(BaseModel):
-    """A frozen value with no room for unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), defer_build=True
-    )
 
 
 class Linear(Record):
@@ -115,128 +114,6 @@ class DataReport(Record):
     token_percentiles: dict[str, int]
     loss_token_fraction: float
     report_path: str
-
-
-class MemoryEstimate(Record):
-    """Peak training memory of one device, part by part; low and high bound the device figure."""
-
-    weights_bytes: int
-    adapter_bytes: int
-    gradients_bytes: int
-    optimizer_bytes: int
-    activations_bytes: int
-    logits_bytes: int
-    overhead_bytes: int
-    low_bytes: int
-    high_bytes: int
-    available_bytes: int | None
-    fits: bool
-
-
-class CostEstimate(Record):
-    """Tokens, time and money as ranges; `usd_*` is None where no price is known."""
-
-    train_tokens: int
-    steps: int
-    low_seconds: float
-    high_seconds: float
-    low_usd: float | None
-    high_usd: float | None
-    price_source: str
-
-
-class Reason(Record):
-    """One rule that spoke: the question, the user's answer, and what it argued for."""
-
-    rule: str
-    question: str
-    answer: str
-    argues_for: str
-    outcome: Literal["decided", "agreed", "overruled"]
-    source: str
-    why: str = ""
-    overruled_by: str | None = None
-
-
-class Hyperparameters(Record):
-    """Everything the trainer needs that the recipe may leave open, resolved."""
-
-    r: int | None
-    lora_alpha: int | None
-    variant: Variant | None
-    effective_scale: float | None
-    target_modules: str | tuple[str, ...] | None
-    learning_rate: float
-    num_train_epochs: float
-    max_steps: int
-    per_device_train_batch_size: int
-    gradient_accumulation_steps: int
-    gradient_checkpointing: bool
-    dtype: Literal["float32", "bfloat16", "float16"]
-    steps: int
-    trainable_parameters: int
-    parameters: int
-
-
-class Option(Record):
-    """One column of the comparison: what a method would take, computed for this very case.
-
-    `storage_bytes` is what one task leaves (an adapter, or a whole model); `storage_all_bytes` all
-    tasks together with the base that adapters need. The texts are evidence, each with its source.
-    """
-
-    method: Method
-    r: int | None
-    role: Literal["chosen", "runner-up", "rejected"]
-    trainable_parameters: int
-    memory: MemoryEstimate
-    cost: CostEstimate
-    storage_bytes: int
-    storage_all_bytes: int
-    forgetting: str
-    quality: str
-
-
-class Advice(Record):
-    """A setting of the recipe that differs from what the rules would choose, and why."""
-
-    key: str
-    yours: str
-    advised: str
-    because: str
-
-
-class Alternative(Record):
-    """A method that was not chosen, and why."""
-
-    method: Method
-    r: int | None
-    why_not: str
-    memory: MemoryEstimate | None
-    cost: CostEstimate | None
-
-
-class Recommendation(Record):
-    """The method and its settings, with every reason, and what would change the answer."""
-
-    method: Method | Literal["prompting", "nothing_fits"]
-    adapters: int
-    hyperparameters: Hyperparameters | None
-    memory: MemoryEstimate | None
-    cost: CostEstimate | None
-    reasons: tuple[Reason, ...]
-    runner_up: Alternative | None
-    alternatives: tuple[Alternative, ...]
-    conflict: str | None
-    warnings: tuple[str, ...]
-    would_change: tuple[str, ...]
-    device: str
-    rules: str
-    asked_for: str
-    #: Ids of the rules that forbid full fine-tuning here.
-    blocked: tuple[str, ...] = ()
-    comparison: tuple[Option, ...] = ()
-    advice: tuple[Advice, ...] = ()
 
 
 class Checkpoint(Record):

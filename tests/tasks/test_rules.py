@@ -11,9 +11,10 @@ import pytest
 from tasks.arguments import rules
 from tasks.contracts import Recommendation
 from tasks.decision import Facts, decide
-from tasks.estimates import plan
+from tasks.estimates import settings
 from tasks.estimates.architecture import read_asset
-from tasks.estimates.plan import alpha_for, learning_rate, variant_for
+from tasks.estimates.parameters import variant_for
+from tasks.estimates.plan import alpha_for, learning_rate
 from tasks.recipe import LoraSection
 from tests.tasks.cases import Expected, at_the_limits, facts_of, more_cases, worked_cases
 from tests.tasks.the_guide import ARGUES_FOR, WARNS, rules_that_speak
@@ -26,20 +27,20 @@ EXPECTED = [*worked_cases(), *more_cases(), *at_the_limits()]
 
 def problem(case: Expected, found: Recommendation) -> str | None:
     """Return in what a decision departs from the guide, if it does."""
-    settings, facts = found.hyperparameters, case.facts
+    chosen, facts = found.hyperparameters, case.facts
     if case.method not in (None, found.method):
         return f"{found.method} instead of {case.method}"
-    if case.r is not None and (settings is None or settings.r != case.r):
+    if case.r is not None and (chosen is None or chosen.r != case.r):
         return f"another rank than {case.r}"
     if case.conflict is not None and case.conflict != (found.conflict is not None):
         return "the conflict"
     if case.adapters is not None and case.adapters != found.adapters:
         return "the adapters"
     if case.scale is not None:
-        assert settings is not None
-        assert settings.effective_scale is not None
-        if abs(settings.effective_scale - case.scale) > 0.05 * case.scale:
-            return f"scale {settings.effective_scale}"
+        assert chosen is not None
+        assert chosen.effective_scale is not None
+        if abs(chosen.effective_scale - case.scale) > 0.05 * case.scale:
+            return f"scale {chosen.effective_scale}"
     if not case.decided <= {r.rule for r in found.reasons if r.outcome == "decided"}:
         return f"not decided by {sorted(case.decided)}"
     fired = {reason.rule for reason in found.reasons} - NO_RULE
@@ -98,7 +99,7 @@ def _part(name: str, wanted: Any) -> dict[str, Any]:
         "gpu_kind": ["cpu", "consumer", "single", "unknown"],
         "method": ["full", "lora", "qlora"],
         "asked_for": ["auto", "full", "lora", "qlora"],
-        "variant": ["lora", "rslora"],
+        "variant": ["lora", "rslora", "dora", "lora_plus", "lora_fa", "adalora", "pissa"],
         "targets": ["minimum", "better", "maximum"],
     }
     if name == "any":
@@ -168,7 +169,7 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, dict | N
     def forget() -> None:
         for remembered in (rules._rules, rules._stage, rules._places):
             remembered.cache_clear()
-        plan._rule.cache_clear()
+        settings.rule.cache_clear()
         learning_rate.cache_clear()
 
     def change(place: int, rule: dict[str, Any] | None) -> None:
@@ -179,7 +180,7 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, dict | N
             return whole if name == "rules.yaml" else read_asset(name)
 
         monkeypatch.setattr(rules, "read_asset", read)
-        monkeypatch.setattr(plan, "read_asset", read)
+        monkeypatch.setattr(settings, "read_asset", read)
         forget()
 
     yield change
@@ -235,7 +236,7 @@ def test_the_matrix_has_its_eight_rows_and_the_questions_their_six() -> None:
 
 @pytest.mark.parametrize(("r", "variant"), [(63, "lora"), (64, "rslora"), (65, "rslora")])
 def test_rslora_begins_at_64(r: int, variant: str) -> None:
-    assert variant_for(r) == variant
+    assert variant_for(r, LoraSection()) == variant
 
 
 def test_lora_s_rate_is_ten_times_full_s_from_a_billion_on() -> None:

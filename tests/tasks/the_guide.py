@@ -164,7 +164,7 @@ def _settings(told: _Told, facts: Facts, found: Recommendation) -> None:
         return
     assert chosen.r is not None
     assert chosen.lora_alpha is not None
-    told.when(condition=True, name=f"alpha.{chosen.variant}")
+    told.when(condition=True, name="alpha.rslora" if chosen.variant == "rslora" else "alpha.lora")
     told.when(chosen.r >= 64, "rslora")
     tiers = {("q_proj", "v_proj"): "minimum", ("q_proj", "k_proj", "v_proj", "o_proj"): "better"}
     targets = chosen.target_modules
