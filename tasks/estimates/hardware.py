@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tasks.contracts import Record
 from tasks.errors import RecipeError
-from tasks.estimates.architecture import read_asset
+from tasks.estimates.cards import (
+    USABLE_SHARE,
+    Card,
+    cards,
+    find,
+    list_gpus,
+    names,
+    normal,
+    peaks,
+    price,
+)
 from tasks.estimates.memory import GIB
 from tasks.estimates.ownership import owned_price
 from tasks.recipe import BudgetSection
 
 __all__ = [
+    "Card",
     "Hardware",
     "card",
     "cards",
@@ -29,11 +39,10 @@ __all__ = [
     "free_ram_bytes",
     "from_listing",
     "hardware_for",
+    "list_gpus",
     "this_cpu",
 ]
 
-#: Heuristic: what a process can use of a card that is not in the catalogue.
-USABLE_SHARE = 0.975
 #: Heuristic: what training may use of a computer's memory; the rest is the system's.
 USABLE_RAM_SHARE = 0.8
 #: Heuristic: float32 TFLOP/s of a core in matrix products (stack.md: 220 GFLOP/s on 2 cores).
@@ -74,11 +83,6 @@ class Hardware(Record):
         return self.name if self.count == 1 else f"{self.count} x {self.name}"
 
 
-def cards() -> dict[str, dict[str, Any]]:
-    """Return the catalogue, by name."""
-    return read_asset("hardware.yaml")["cards"]
-
-
 def hardware_for(budget: BudgetSection) -> Hardware:
     """Return the hardware that a recipe's budget names; without one, this machine.
 
@@ -111,60 +115,40 @@ def card(name: str, count: int = 1) -> Hardware:
     Raises:
         RecipeError: No such card; the message has the nearest name.
     """
-    key = _find(name)
+    key = find(name)
     if key is None:
-        aliases = {alias: k for k, entry in cards().items() for alias in _names(k, entry)}
-        near = difflib.get_close_matches(_normal(name), aliases, 1)
+        aliases = {alias: k for k, entry in cards().items() for alias in names(k, entry)}
+        near = difflib.get_close_matches(normal(name), aliases, 1)
         raise RecipeError(
             f"budget.gpu = {name!r}: not a card of the catalogue. "
             + (f"Did you mean {aliases[near[0]]}? " if near else "")
             + f"Cards: cpu, {', '.join(cards())}. For another one set budget.vram_gb."
         )
     entry = cards()[key]
-    usd = entry.get("usd")
-    asset = read_asset("hardware.yaml")
-    source = f"{asset['prices_source']}, {asset['prices_of']}"
-    if not entry.get("verified", True):
-        source += ", not verified"
+    usd, source = price(entry)
     return Hardware(
         name=key,
         kind=entry["kind"],
         usable_gib=entry["usable_gib"],
         count=count,
         bf16=entry.get("bf16", True),
-        tflops=(entry["tflops"], entry["tflops"]),
-        usd_per_hour=None if usd is None else (usd[0], usd[1]),
-        price_source=source if usd else "no price known",
+        tflops=(entry["tflops"], entry["tflops"]) if "tflops" in entry else peaks(),
+        usd_per_hour=usd,
+        price_source=source,
     )
 
 
 def _unknown(name: str, gib: float) -> Hardware:
     """A card by its memory; its peak is somewhere between the catalogue's slowest and fastest."""
-    peaks = [entry["tflops"] for entry in cards().values()]
     return Hardware(
-        name=_normal(name),
+        name=normal(name),
         kind="unknown",
         usable_gib=round(gib * USABLE_SHARE, 2),
         bf16=True,
-        tflops=(min(peaks), max(peaks)),
+        tflops=peaks(),
         usd_per_hour=None,
         price_source="no price known",
     )
-
-
-def _normal(name: str) -> str:
-    """`NVIDIA GeForce RTX 4090` and `rtx_4090` become `rtx-4090`."""
-    words = re.sub(r"[\s_]+", "-", name.strip().lower())
-    return re.sub(r"\b(nvidia|geforce|tesla|quadro)-", "", words)
-
-
-def _names(key: str, entry: dict[str, Any]) -> set[str]:
-    return {key, *entry.get("aliases", ())}
-
-
-def _find(name: str) -> str | None:
-    wanted = _normal(name)
-    return next((k for k, entry in cards().items() if wanted in _names(k, entry)), None)
 
 
 @cache
@@ -186,7 +170,7 @@ def from_listing(lines: list[str]) -> Hardware:
     """
     first, _, mebibytes = lines[0].rpartition(",")
     same = sum(line.rpartition(",")[0] == first for line in lines)
-    key = _find(first)
+    key = find(first)
     found = card(key) if key else _unknown(first, float(mebibytes) / 1024)
     own = {"count": same, "usd_per_hour": None, "price_source": "this machine"}
     return found.model_copy(update=own)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tasks.errors import RecipeError
-from tasks.estimates.hardware import card, cards, from_listing, hardware_for, this_cpu
+from tasks.estimates.hardware import (
+    card,
+    cards,
+    from_listing,
+    hardware_for,
+    list_gpus,
+    this_cpu,
+)
 from tasks.recipe import BudgetSection
 
 
@@ -76,3 +85,46 @@ def test_the_budget_names_the_hardware() -> None:
     assert (own.kind, own.usable_gib) == ("unknown", 19.5)
     assert own.usd_per_hour == (0.5, 0.5)
     assert own.price_source == "budget.usd_per_gpu_hour"
+
+
+def test_twenty_cards_and_more_say_where_their_figures_come_from() -> None:
+    found = list_gpus()
+    assert len(found) >= 20
+    for row in found:
+        assert row.memory_gb * 0.85 < row.usable_gib * 2**30 / 1e9 < row.memory_gb * 1.08, row.name
+        assert row.gbs is not None
+        assert row.specs_source
+        assert (row.usd_per_hour is None) == (row.price_source == "no price known")
+
+
+def test_the_users_file_adds_cards_and_prices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "hardware.yaml"
+    file.write_text("cards:\n  rtx-4090: {usd: 0.2}\n  my card: {memory_gb: 20}\n")
+    monkeypatch.setenv("FINETUNE_HARDWARE", str(file))
+    known = card("4090")
+    assert (known.usd_per_hour, known.price_source) == ((0.2, 0.2), "your hardware.yaml")
+    assert known.tflops == (165, 165)
+    own = card("my card")
+    assert (own.usable_gib, own.usd_per_hour, own.kind) == (19.5, None, "unknown")
+    assert own.tflops[0] < own.tflops[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cards: 3", "has no cards"),
+        ("[", "cannot be read"),
+        ("cards: {x: {}}", "memory_gb is missing"),
+        ("cards: {x: {memory_gb: 8, price: 3}}", "price: not one of"),
+    ],
+)
+def test_a_wrong_file_of_the_user_is_told(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("FINETUNE_HARDWARE", str(file))
+    with pytest.raises(RecipeError, match=message):
+        card("rtx-4090")

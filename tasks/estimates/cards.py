@@ -1,0 +1,156 @@
+"""Cards: the catalogue of GPUs, with the user's own cards and prices over it.
+
+What a process can use, what a card can do at most, what an hour costs, and where each figure comes
+from: `tasks/assets/hardware.yaml`. A price without source and date is none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import Record
+from tasks.errors import RecipeError
+from tasks.estimates.architecture import read_asset
+
+__all__ = [
+    "USABLE_SHARE",
+    "Card",
+    "cards",
+    "find",
+    "list_gpus",
+    "names",
+    "normal",
+    "peaks",
+    "price",
+]
+
+#: Heuristic: what a process can use of a card that is not in the catalogue.
+USABLE_SHARE = 0.975
+#: What a line of the user's own file may say.
+CARD_KEYS = {"memory_gb", "usable_gib", "tflops", "gbs", "usd", "kind", "bf16", "aliases"}
+
+
+class Card(Record):
+    """A row of the catalogue, as a list shows it; `gbs` is memory bandwidth in GB/s."""
+
+    name: str
+    memory_gb: float
+    usable_gib: float
+    tflops: float | None
+    gbs: float | None
+    usd_per_hour: tuple[float, float] | None
+    price_source: str
+    specs_source: str
+    bf16: bool
+
+
+def cards() -> dict[str, dict[str, Any]]:
+    """Return the catalogue by name, with the user's own cards and prices over it."""
+    return _cards(os.environ.get("FINETUNE_HARDWARE"))
+
+
+@cache
+def _cards(own: str | None) -> dict[str, dict[str, Any]]:
+    """Return the shipped cards with those of the user's file, whose keys win.
+
+    Raises:
+        RecipeError: The user's file is not YAML with cards, or a new card says too little.
+    """
+    known = {name: dict(entry) for name, entry in read_asset("hardware.yaml")["cards"].items()}
+    path = Path(own) if own else Path.home() / ".config/finetune-workflow/hardware.yaml"
+    if not path.is_file():
+        if own:
+            raise RecipeError(f"FINETUNE_HARDWARE = {own}: no such file.")
+        return known
+    for name, entry in _own_cards(path).items():
+        merged = known.get(name, {"kind": "unknown"}) | entry
+        memory = merged.get("memory_gb")
+        if memory is None:
+            raise RecipeError(f"{path}: cards.{name}: memory_gb is missing: its memory in GB.")
+        merged.setdefault("usable_gib", round(float(memory) * USABLE_SHARE, 2))
+        if "usd" in entry:
+            usd = entry["usd"]
+            merged["usd"] = usd if isinstance(usd, list) else [usd, usd]
+            merged["priced"] = f"your {path.name}"
+        known[normal(name)] = merged
+    return known
+
+
+def _own_cards(path: Path) -> dict[str, dict[str, Any]]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: cannot be read: {error}") from None
+    found = content.get("cards") if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(x, dict) for x in found.values()):
+        raise RecipeError(
+            f"{path}: has no cards. Write cards: and below it a line for each, such as "
+            "my-card: {memory_gb: 24, usd: 0.4}."
+        )
+    for name, entry in found.items():
+        wrong = sorted(set(entry) - CARD_KEYS)
+        if wrong:
+            allowed = ", ".join(sorted(CARD_KEYS))
+            raise RecipeError(f"{path}: cards.{name}: {', '.join(wrong)}: not one of {allowed}.")
+    return found
+
+
+def list_gpus() -> tuple[Card, ...]:
+    """Return every card with what it can do, its price, and where both come from."""
+    return tuple(
+        Card(
+            name=name,
+            memory_gb=entry["memory_gb"],
+            usable_gib=entry["usable_gib"],
+            tflops=entry.get("tflops"),
+            gbs=entry.get("gbs"),
+            usd_per_hour=price(entry)[0],
+            price_source=price(entry)[1],
+            specs_source=_specs(entry),
+            bf16=entry.get("bf16", True),
+        )
+        for name, entry in cards().items()
+    )
+
+
+def _specs(entry: dict[str, Any]) -> str:
+    known = read_asset("hardware.yaml")["specs"]
+    return known.get(entry.get("specs"), "vendor's data sheet, from memory: not verified")
+
+
+def price(entry: dict[str, Any]) -> tuple[tuple[float, float] | None, str]:
+    """Return lowest and highest dollars per GPU-hour, and whose they are; None if unknown."""
+    usd = entry.get("usd")
+    if usd is None:
+        return None, "no price known"
+    source = read_asset("hardware.yaml")["prices"].get(entry["priced"], entry["priced"])
+    return (float(usd[0]), float(usd[1])), source
+
+
+def peaks() -> tuple[float, float]:
+    """Return the slowest and the fastest peak of the shipped cards."""
+    peaks = [entry["tflops"] for entry in read_asset("hardware.yaml")["cards"].values()]
+    return min(peaks), max(peaks)
+
+
+def normal(name: str) -> str:
+    """`NVIDIA GeForce RTX 4090` and `rtx_4090` become `rtx-4090`."""
+    words = re.sub(r"[\s_]+", "-", name.strip().lower())
+    return re.sub(r"\b(nvidia|geforce|tesla|quadro)-", "", words)
+
+
+def names(key: str, entry: dict[str, Any]) -> set[str]:
+    """Return all names of a card."""
+    return {key, *entry.get("aliases", ())}
+
+
+def find(name: str) -> str | None:
+    """Return the catalogue's name of a card; None if there is no such card."""
+    wanted = normal(name)
+    return next((k for k, entry in cards().items() if wanted in names(k, entry)), None)
