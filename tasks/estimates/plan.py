@@ -48,7 +48,7 @@ class Plan(Record):
 def learning_rate(method: Method, parameters: int, variant: Variant = "lora") -> float:
     """Return the rate for a method and a model size, log-linear between two known points.
 
-    Example: LoRA at 50M parameters: 4e-3 at 2M and 2e-4 at 1B give 8.5e-4; LoRA+ half of it.
+    Example: LoRA at 50M parameters: 6e-3 at 2M and 2e-4 at 1B give 1e-3; LoRA+ half of it.
     """
     (small, at_small), (large, at_large) = rule("rate.full")["sets"]["points"]
     if method != "full":

@@ -302,7 +302,7 @@ def test_without_a_card_this_machine_is_meant(tmp_path: Path) -> None:
     assert found.cost is not None
     assert found.cost.high_usd is None
     assert found.hyperparameters is not None
-    assert found.hyperparameters.learning_rate == 4e-3
+    assert found.hyperparameters.learning_rate == 6e-3
     assert found.runner_up is not None
     assert found.runner_up.method == "full"
 
