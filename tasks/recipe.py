@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.sections.adapter import LoraSection, QuantizationSection
 from tasks.sections.section import Fraction, Section, Share
 from tasks.sections.sources import Format, LabelNames, SourceSection
+from tasks.sections.validation import ValidationSection
 
 __all__ = [
     "PLANNED_SECTIONS",
@@ -25,6 +26,7 @@ __all__ = [
     "Recipe",
     "Section",
     "Share",
+    "ValidationSection",
 ]
 
 NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
@@ -95,6 +97,10 @@ class DatasetSection(Section):
         description="Tokens of a row. None: from the data, within the model's positions.",
     )
     on_overlength: Literal["raise", "drop", "truncate"] = "drop"
+    on_pii: Literal["raise", "drop", "redact", "warn"] = Field(
+        "warn",
+        description="Private data and keys. redact: [EMAIL], [PHONE] ... stand in their place.",
+    )
     completion_only_loss: bool = Field(True, description="Learn answers, not prompts.")
     assistant_only_loss: bool = Field(True, description="Learn assistant turns, not the others.")
     packing: bool = Field(False, description="Several rows a sequence (TRL's bfd, exact on sdpa).")
@@ -110,18 +116,6 @@ class DatasetSection(Section):
             return (self,)
         said = [each.model_dump(exclude_none=True, exclude={"weight"}) for each in self.path]
         return tuple(self.model_copy(update=each) for each in said)
-
-
-class ValidationSection(Section):
-    """Thresholds of the data gate. A share above a `max_` key fails the check of that name."""
-
-    min_train_rows: int | None = Field(None, ge=1, description="None: 500 (rule D1).")
-    allow_few_rows: bool = Field(False, description="Insist on training below 500 rows.")
-    max_rejected_fraction: Share = 0.05
-    max_duplicate_fraction: Share = 0.05
-    max_overlength_fraction: Share = 0.01
-    max_leaked_fraction: Share = 0.01
-    max_empty_fraction: Share = 0.01
 
 
 class TrainingSection(Section):

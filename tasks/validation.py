@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from expectations import duplicates, leakage, size, structure, tokens
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
+from tasks.profile.suites import compare, named_files, suites_of
 from tasks.recipe import Recipe
 from tasks.reports.data_page import PageEvidence, data_page
 from tasks.run_folder import RunFolder, write_atomically
 from tasks.stage import stage
-
-if TYPE_CHECKING:
-    from great_expectations import ExpectationSuite
 
 __all__ = ["validate", "verdict_of"]
 
@@ -34,8 +31,10 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
     def work(stage_folder: Path) -> DataReport:
         folder.progress(_event(0, "checking"))
         frame = read_profile(folder.path / splits.profile_path)
+        compare(recipe.validation, frame)
+        parameters = _parameters(recipe, splits)
         checks, evidence = run_checkpoint(
-            frame, lambda: _suites(recipe), _parameters(recipe, splits)
+            frame, lambda: suites_of(recipe.validation, frame.columns, parameters), parameters
         )
         lengths = frame.loc[frame["tokens"] > 0, "tokens"].tolist()
         report = _report(splits, checks, f"{stage_folder.name}/report.html")
@@ -47,30 +46,16 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
         folder.progress(_event(len(checks), f"{len(checks)} checks: {report.verdict}"))
         return report
 
-    inputs = [recipe.name, recipe.validation, splits]
+    inputs = [recipe.name, recipe.validation, splits, named_files(recipe.validation)]
     return folder.remember("validate", DataReport, inputs, work)
-
-
-def _suites(recipe: Recipe) -> list[ExpectationSuite]:
-    few = "warning" if recipe.validation.allow_few_rows else "critical"
-    return [
-        structure.suite(),
-        size.suite(train_rows_severity=few),
-        tokens.suite(),
-        duplicates.suite(),
-        leakage.suite(),
-    ]
 
 
 def _parameters(recipe: Recipe, splits: Splits) -> dict[str, float]:
     """Return the thresholds by the names that the suites use."""
     limits = recipe.validation
     return {
+        **{key: value for key, value in limits if isinstance(value, float)},
         "min_train_rows": limits.min_train_rows or MIN_TRAIN_ROWS,
-        "max_rejected_fraction": limits.max_rejected_fraction,
-        "max_empty_fraction": limits.max_empty_fraction,
-        "max_duplicate_fraction": limits.max_duplicate_fraction,
-        "max_overlength_fraction": limits.max_overlength_fraction,
         # A sum of shares: 5 rows of 500 are 1 %, whatever binary fractions make of it.
         "max_leaked_fraction": limits.max_leaked_fraction + 1e-9,
         "max_length": splits.max_length,

@@ -15,6 +15,7 @@ from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, measure, rows_of, survey
+from tasks.profile.privacy import as_trained, check_private
 from tasks.profile.rows import DataFile, RowProfile
 from tasks.profile.shapes import Shape, choose_shape
 from tasks.readers.sources import find_sources
@@ -96,6 +97,7 @@ class Assembler:
         meter: Meter,
     ) -> tuple[int, str]:
         """Give every row its reasons and its split; return max_length and why."""
+        check_private(rows, self.dataset)
         splitting.mark_duplicates(rows)
         whole = [row.tokens for row in rows if row.kept]
         if not whole:
@@ -129,7 +131,7 @@ class Assembler:
             if row.kept and row.tokens > max_length:
                 canonical, _reasons = shape.to_canonical(raw.raw)
                 assert canonical is not None
-                meter.cut(row, canonical, max_length)
+                meter.cut(row, as_trained(row, canonical), max_length)
 
     def _record(
         self,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import DataCheck
 from tasks.errors import StageError
 from tasks.profile.rows import REASONS
+from tasks.signals.frame import add_checks
 
 if TYPE_CHECKING:
     import pandas
@@ -50,6 +51,7 @@ def read_profile(path: Path) -> pandas.DataFrame:
         frame[f"leaks_into_{split}"] / max(1, int(frame[f"in_{split}"].sum()))
         for split in ("test", "validation")
     )
+    add_checks(frame)
     return frame
 
 

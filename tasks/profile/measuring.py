@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.encoding import Encoded, Encoder, answer_of, turn_text
 from tasks.profile.keys import answer_key, prompt_key
+from tasks.profile.privacy import screen
 from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.rows import DataFile, RowProfile
 from tasks.profile.shapes import SAMPLE_ROWS, Shape
@@ -69,7 +70,7 @@ def _profile(file: DataFile, raw: RawRow, shape: Shape, meter: Meter) -> RowProf
         return profile
     row, profile.reasons = shape.to_canonical(raw.raw)
     if row is not None:
-        meter.fill(profile, row)
+        meter.fill(profile, screen(profile, row, meter.encoder.dataset))
     return profile
 
 

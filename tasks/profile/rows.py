@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tasks.signals.row import Signals
+
 __all__ = ["REASONS", "STRUCTURE", "DataFile", "RowProfile", "SplitName"]
 
 #: What makes a row no example at all.
@@ -22,9 +24,12 @@ STRUCTURE = (
 #: Every word for a rejection; a row is counted under the first one that is true of it.
 REASONS = (
     *STRUCTURE,
-    *("empty_answer", "same_answers", "no_loss_tokens", "overlength"),
+    *("empty_answer", "same_answers", "no_loss_tokens", "overlength", "private_data"),
     *("duplicate", "leaks_into_test", "leaks_into_validation"),
 )
+
+#: Of a row that could not be read.
+NO_SIGNALS = Signals()
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -69,6 +74,7 @@ class RowProfile:
     ends: bool = False
     checkable: bool = False
     conflict: bool = False
+    signals: Signals = NO_SIGNALS
 
     @property
     def kept(self) -> bool:

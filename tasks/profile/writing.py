@@ -15,10 +15,12 @@ from typing import Any
 from tasks.contracts import Split
 from tasks.errors import DataError
 from tasks.profile.measuring import PROGRESS_ROWS, rows_of
+from tasks.profile.privacy import as_trained
 from tasks.profile.rows import REASONS, STRUCTURE, DataFile, RowProfile
 from tasks.profile.shapes import Shape
 from tasks.profile.splitting import SPLITS
 from tasks.run_folder import file_sha256
+from tasks.signals.row import COLUMNS, WIDE
 
 __all__ = ["COUNTS", "split_record", "write_profile", "write_rows"]
 
@@ -56,7 +58,7 @@ def write_rows(
                 if profile is None or profile.line != raw.line or (profile.kept and row is None):
                     raise _changed(file)
                 if profile.kept and profile.split and row is not None:
-                    sinks[profile.split].write(_line({**row, **place}))
+                    sinks[profile.split].write(_line({**as_trained(profile, row), **place}))
                 else:
                     reasons = sorted(profile.reasons, key=REASONS.index)
                     sinks["rejected"].write(_line({**place, "reasons": reasons, "row": raw.raw}))
@@ -91,6 +93,10 @@ def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
     def numbers(name: str) -> pyarrow.Array:
         return pyarrow.array((getattr(row, name) for row in profiles), pyarrow.int32())
 
+    def signals(name: str) -> pyarrow.Array:
+        width = pyarrow.int64() if name in WIDE else pyarrow.int16()
+        return pyarrow.array((getattr(row.signals, name) for row in profiles), width)
+
     sources = pyarrow.array(row.file.source for row in profiles)
     table = pyarrow.table(
         {
@@ -104,6 +110,7 @@ def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
             "leaked": flags(lambda row: any(word.startswith("leaks_") for word in row.reasons)),
             "conflict": flags(lambda row: row.conflict),
             "last_token_learned_is_eos": flags(lambda row: row.ends),
+            **{name: signals(name) for name in COLUMNS},
         }
     )
     pyarrow.parquet.write_table(table, path, compression="zstd")

@@ -15,6 +15,7 @@ from expectations import duplicates, leakage, size, structure, tokens
 from tasks.contracts import DataCheck
 from tasks.profile.checkpoint import read_profile, run_checkpoint
 from tasks.profile.rows import REASONS
+from tasks.signals.row import Signals
 
 MODULES = (structure, size, tokens, duplicates, leakage)
 
@@ -60,6 +61,7 @@ def frame(folder: Path, changes: dict[str, Any], train: int) -> pandas.DataFrame
     rows: list[dict[str, Any]] = []
     for line in range(1, 121):
         row: dict[str, Any] = dict.fromkeys((*REASONS, "bad_structure", "leaked", "conflict"), 0)
+        row |= Signals()._asdict()
         row |= {"source": "d.jsonl", "line": line, "truncated_tokens": 0, "bos_count": 1}
         row |= {"tokens": 32, "loss_tokens": 8, "last_token_learned_is_eos": 1}
         row["split"] = "train" if line <= train else ("validation", "test")[line % 2]

@@ -152,7 +152,7 @@ def test_records_hold_no_text_of_the_data(tmp_path: Path) -> None:
     assert "s3cret" not in report.model_dump_json() + data_report_markdown(report)
     record = json.loads(text)
     assert DataReport.model_validate(record["report"]) == report
-    assert len(record["great_expectations"]["suites"]) == 5
+    assert len(record["great_expectations"]["suites"]) == 9
     assert record["great_expectations"]["failing"]["empty-answers"] == [["d.jsonl", 61]]
     page = (tmp_path / "run" / report.report_path).read_text(encoding="utf-8")
     assert (

@@ -1,0 +1,1 @@
+"""What a row's text says about itself: damage, leftovers, private data, as numbers."""
