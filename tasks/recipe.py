@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.adapter import LoraSection, QuantizationSection
 from tasks.sections.section import Fraction, Section, Share
-from tasks.sections.sources import Format, LabelNames, SourceSection
+from tasks.sections.sources import Format, LabelNames, Sources
 from tasks.sections.validation import ValidationSection
 
 __all__ = [
@@ -66,8 +66,7 @@ class ModelSection(Section):
 class DatasetSection(Section):
     """The data set, its row shape, its splits, and what is learned from a row."""
 
-    path: str | tuple[SourceSection, ...] = Field(
-        min_length=1,
+    path: Sources = Field(
         description="JSONL, JSON, CSV, TSV, Parquet or text (.gz, .zst too), a folder of such, a "
         "saved data set, or a Hub id; or a list of {path, weight, format, ...}: a mixture. weight: "
         "share of the mixture (TRL's fraction); the largest without repeating a row is drawn.",

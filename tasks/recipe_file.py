@@ -19,10 +19,13 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.errors import RecipeError
 from tasks.recipe import PLANNED_SECTIONS, Recipe
+from tasks.sections.sources import SourceSection
 
 __all__ = ["LoadedRecipe", "as_yaml", "load_recipe", "valid_keys"]
 
 Key = tuple[str, ...]
+#: What pydantic puts into a place to tell one source from a mixture.
+TAGS = ("one-source", "sources")
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -218,7 +221,8 @@ def _validate(draft: _Draft) -> Recipe | None:
 
 
 def _explain(draft: _Draft, item: Mapping[str, Any]) -> None:
-    key = tuple(str(part) for part in item["loc"] if not str(part).startswith("function-"))
+    parts = map(str, item["loc"])
+    key = tuple(p for p in parts if p not in TAGS and not p.startswith("function-"))
     kind, value = item["type"], item["input"]
     if kind == "extra_forbidden":
         draft.problem(key, value, _unknown(key))
@@ -237,7 +241,7 @@ def _explain(draft: _Draft, item: Mapping[str, Any]) -> None:
 def _known_part(key: Key) -> Key:
     """Drop what pydantic adds for the members of a union (`lora.target_modules.str`)."""
     keys = set(_schema_keys(Recipe))
-    while len(key) > 1 and key not in keys:
+    while len(key) > 1 and key not in keys and not key[-2].isdigit():
         key = key[:-1]
     return key
 
@@ -246,6 +250,8 @@ def _unknown(key: Key) -> str:
     """Say that a key is unknown, with the nearest valid one, in its section or elsewhere."""
     keys = list(_schema_keys(Recipe))
     siblings = [k[-1] for k in keys if k[:-1] == key[:-1]]
+    if key[-2:-1] and key[-2].isdigit():
+        siblings = list(SourceSection.model_fields)
     near = difflib.get_close_matches(key[-1], siblings, n=1, cutoff=0.6)
     if near:
         return f"unknown key. Did you mean `{near[0]}`?"

@@ -47,7 +47,7 @@ def recommend(
         DataError: The rows are preference pairs, which nothing here trains yet.
     """
     assert report.verdict != "fail", "the flow stops at a failed data gate"
-    if splits.format == "preference":
+    if "preference" in splits.format.split(" + "):
         raise refuse_training(str(recipe.dataset.path))
     facts = facts_for(recipe, from_config(read_config(Path(base.path)), base.name), splits)
     inputs = {"facts": facts, "base": base.sha256}

@@ -33,19 +33,21 @@ def tiny_base(*, template: bool = True) -> BaseModelFiles:
     return BaseModelFiles(name="tiny", path=str(folder), revision=None, sha256="tiny")
 
 
-def recipe_of(path: Path, dataset: dict[str, Any], validation: dict[str, Any]) -> Recipe:
+def recipe_of(
+    path: Path | list[Any], dataset: dict[str, Any], validation: dict[str, Any]
+) -> Recipe:
     return Recipe.model_validate(
         {
             "name": "trial",
             "model": {"model_name_or_path": "tiny"},
-            "dataset": {"path": str(path), **dataset},
+            "dataset": {"path": str(path) if isinstance(path, Path) else path, **dataset},
             "validation": {"min_train_rows": 1, **validation},
         }
     )
 
 
 def prepared(
-    path: Path,
+    path: Path | list[Any],
     folder: Path,
     *,
     template: bool = True,

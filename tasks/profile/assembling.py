@@ -16,12 +16,13 @@ from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, rows_of, sample_of
+from tasks.profile.mixing import choose_shapes, with_shares
 from tasks.profile.near import Texts, find_clusters
 from tasks.profile.pooling import measure_all
 from tasks.profile.privacy import check_private
 from tasks.profile.remembering import Assignments, Remembered
 from tasks.profile.rows import SPLITS, DataFile, Table
-from tasks.profile.shapes import Shape, choose_shape
+from tasks.profile.shapes import Shape
 from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
 from tasks.run_folder import file_sha256, text_sha256
@@ -39,12 +40,13 @@ def data_files(dataset: DatasetSection) -> list[DataFile]:
     """
     return [
         DataFile(
-            key=file.key,
+            key=f"dataset.{file.split}_path" if file.split else "dataset.path",
             path=file.path,
             source=file.name,
             split=file.split,
             limit=dataset.max_rows if file.split is None else None,
             column_names=file.column_names,
+            part=file.source,
         )
         for file in find_sources(dataset)
     ]
@@ -73,10 +75,10 @@ class Assembler:
             RecipeError: `max_length` is beyond the model, or `columns` names an unknown column.
         """
         lengths.check_max_length(self.dataset, self.positions)
-        files = data_files(self.dataset)
+        files = with_shares(data_files(self.dataset), self.dataset)
         hashes = [file_sha256(file.path) for file in files]
-        shape = choose_shape(
-            self.dataset, sample_of(files[0]), has_template=bool(self.tokenizer.chat_template)
+        shape = choose_shapes(
+            self.dataset, files, sample_of, has_template=bool(self.tokenizer.chat_template)
         )
         encoder = Encoder(self.tokenizer, self.dataset, shape.row_type)
         known = Remembered(self._place("rows", shape, encoder.template, self._policies()))
@@ -127,7 +129,8 @@ class Assembler:
         raws = (raw for file in table.files for raw in rows_of(file))
         for at, raw in enumerate(raws):
             if at in wanted:
-                cut = meter.cut(raw, max_length, table.rows["redacted"][at])
+                file, redacted = table.rows["file"][at], table.rows["redacted"][at]
+                cut = meter.cut((file, raw), max_length, redacted)
                 if cut.pop("nothing"):
                     table.mark("no_loss_tokens", numpy.array([at]), reject=True)
                 for name, value in cut.items():

@@ -20,6 +20,7 @@ from numpy import ndarray
 
 from tasks.encoding import Encoded, Encoder, answer_of, turn_text
 from tasks.profile.keys import key_number, row_keys, text_key
+from tasks.profile.mixing import is_drawn
 from tasks.profile.privacy import as_trained, screen
 from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.remembering import Remembered
@@ -41,8 +42,11 @@ Row = dict[str, Any]
 
 
 def rows_of(file: DataFile) -> Iterator[RawRow]:
-    """Yield the rows of a file that are used: all, or the first `limit`."""
-    return islice(read_rows(file.path, file.column_names), file.limit)
+    """Yield the rows of a file that are used: all, a drawn share, or the first `limit`."""
+    rows = read_rows(file.path, file.column_names)
+    if file.share < 1:
+        rows = (row for row in rows if is_drawn(row, file.share))
+    return islice(rows, file.limit)
 
 
 def sample_of(file: DataFile) -> list[Row]:
@@ -102,7 +106,7 @@ class Meter:
             if raw.problem is not None:
                 profile.reasons.append(raw.problem)
                 continue
-            row, profile.reasons = self.shape.to_canonical(raw.raw)
+            row, profile.reasons = self.shape.to_canonical(raw.raw, file)
             if row is not None:
                 profile.whole, profile.text = True, text_key(row)
                 whole.append((at, row))
@@ -160,9 +164,15 @@ class Meter:
         if not profile.loss_tokens:
             profile.reasons.append("no_loss_tokens")
 
-    def cut(self, raw: RawRow, max_length: int, redactions: int) -> dict[str, int | bool]:
-        """Return what is other in a row after truncation; only an end left to learn is nothing."""
-        row, _reasons = self.shape.to_canonical(raw.raw)
+    def cut(
+        self, place: tuple[int, RawRow], max_length: int, redactions: int
+    ) -> dict[str, int | bool]:
+        """Return what is other in a row after truncation; only an end left to learn is nothing.
+
+        `place` is the number of the row's file, and the row.
+        """
+        file, raw = place
+        row, _reasons = self.shape.to_canonical(raw.raw, file)
         assert row is not None
         encoded = self.encoder.encode(as_trained(row, redactions))
         short = encoded.cut(max_length)

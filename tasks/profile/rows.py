@@ -67,7 +67,8 @@ class DataFile:
     """A file the recipe names; `split` is where its rows go, None: by the hash of their prompt.
 
     `limit` is how many of its rows are used (None: all); `source` is its name in records;
-    `column_names` are those of a file without a header.
+    `column_names` are those of a file without a header. `part` is its source in a mixture and
+    `share` the share of its rows that is drawn.
     """
 
     key: str
@@ -76,6 +77,8 @@ class DataFile:
     split: SplitName | None
     limit: int | None = None
     column_names: tuple[str, ...] = ()
+    part: int = 0
+    share: float = 1.0
 
 
 @dataclass(slots=True)

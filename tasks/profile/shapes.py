@@ -17,7 +17,7 @@ from tasks.formats import FORMATS
 from tasks.profile.row_types import RowType, label_names, row_type_of
 from tasks.recipe import DatasetSection
 
-__all__ = ["SAMPLE_ROWS", "Shape", "choose_shape"]
+__all__ = ["SAMPLE_ROWS", "Row", "Shape", "choose_shape"]
 
 #: Rows the format is read off. A heuristic: a column counts if half of them have it.
 SAMPLE_ROWS = 200
@@ -30,7 +30,7 @@ class Shape:
     """A format, the file's columns it reads, and the canonical row type it gives.
 
     `labels` are names for label values; `learns_prompts` leaves the answers in a chat's prompt to
-    be learned as well.
+    be learned as well. A mixture has the shape of each file as its `parts`.
     """
 
     format: str
@@ -39,9 +39,12 @@ class Shape:
     columns: dict[str, str]
     labels: dict[str, str] = field(default_factory=dict)
     learns_prompts: bool = False
+    parts: tuple[Shape, ...] = ()
 
-    def to_canonical(self, row: Row) -> tuple[Row | None, list[str]]:
-        """Return the canonical row, or None and every reason against it."""
+    def to_canonical(self, row: Row, file: int = 0) -> tuple[Row | None, list[str]]:
+        """Return the canonical row, or None and every reason against it; `file` is its number."""
+        if self.parts:
+            return self.parts[file].to_canonical(row)
         named = {name: pick(row, path) for name, path in self.columns.items()}
         if "label" in named and str(named["label"]) in self.labels:
             named["label"] = self.labels[str(named["label"])]

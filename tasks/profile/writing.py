@@ -43,7 +43,7 @@ def write_rows(folder: Path, shape: Shape, table: Table, progress: Callable[[int
     with ExitStack() as stack:
         sinks = [stack.enter_context(_opened(folder / f"{name}.jsonl")) for name in SPLITS]
         rejected = stack.enter_context(_opened(folder / "rejected.jsonl"))
-        for file in table.files:
+        for number, file in enumerate(table.files):
             for raw in rows_of(file):
                 if at >= len(lines) or lines[at] != raw.line:
                     raise _changed(file)
@@ -52,7 +52,7 @@ def write_rows(folder: Path, shape: Shape, table: Table, progress: Callable[[int
                     why = [word for bit, word in enumerate(REASONS) if reasons[at] >> bit & 1]
                     rejected.write(_line({**place, "reasons": why, "row": raw.raw}))
                 else:
-                    row = None if raw.problem else shape.to_canonical(raw.raw)[0]
+                    row = None if raw.problem else shape.to_canonical(raw.raw, number)[0]
                     if row is None:
                         raise _changed(file)
                     sinks[splits[at]].write(_line({**as_trained(row, redactions[at]), **place}))

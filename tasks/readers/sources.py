@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -189,18 +188,14 @@ def _only(key: str, splits: dict[str, list[Path]], split: str) -> list[Path]:
     return next(iter(splits.values()))
 
 
-def _named(files: Iterable[SourceFile]) -> list[SourceFile]:
-    """Give each file a name that is its own, and refuse a file that is named twice."""
-    files = list(files)
-    alone = Counter(file.path.name for file in files)
+def _named(files: list[SourceFile]) -> list[SourceFile]:
+    """Give each file the shortest end of its path that no other file has for a name."""
+
+    def ends(path: Path) -> list[str]:
+        return ["/".join(path.parts[-count:]) for count in range(1, len(path.parts) + 1)]
+
+    taken = Counter(end for path in {file.path for file in files} for end in ends(path))
     return [
-        SourceFile(
-            file.key,
-            file.path,
-            file.path.name if alone[file.path.name] == 1 else "/".join(file.path.parts[-2:]),
-            file.split,
-            file.column_names,
-            file.source,
-        )
+        replace(file, name=next(end for end in ends(file.path) if taken[end] == 1))
         for file in files
     ]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from tasks.sections.section import Section
 
-__all__ = ["Format", "LabelNames", "SourceSection"]
+__all__ = ["Format", "LabelNames", "SourceSection", "Sources"]
 
 Format = Literal[
     "auto",
@@ -50,3 +50,23 @@ class SourceSection(Section):
     def __repr__(self) -> str:
         """Its path, as messages show it."""
         return self.path
+
+
+def _as_sources(value: object) -> object:
+    """Let a source of a mixture be a path alone, and a mixture of one be no list."""
+    if isinstance(value, dict):
+        value = [value]
+    if isinstance(value, list | tuple):
+        if not value:
+            raise ValueError("names no source")
+        return tuple({"path": each} if isinstance(each, str) else each for each in value)
+    return value
+
+
+#: One source, or a mixture of them. The tags stand in error locations, see `tasks/recipe_file.py`.
+Sources = Annotated[
+    Annotated[str, Field(min_length=1), Tag("one-source")]
+    | Annotated[tuple[SourceSection, ...], Tag("sources")],
+    Discriminator(lambda value: "sources" if isinstance(value, tuple) else "one-source"),
+    BeforeValidator(_as_sources),
+]

@@ -167,3 +167,18 @@ def test_overrides_of_different_keys_do_not_depend_on_their_order(tmp_path: Path
     path = write(tmp_path, yaml.safe_dump(MINIMAL))
     changes = ["lora.r=4", "training.seed=7", "method=lora"]
     assert load_recipe(path, changes).recipe == load_recipe(path, changes[::-1]).recipe
+
+
+def test_the_sources_of_a_mixture_are_told_apart(tmp_path: Path) -> None:
+    head = "name: x\nmodel: {model_name_or_path: y}\ndataset:\n"
+    told = problems(
+        tmp_path, f"{head}  path:\n  - {{path: a, weigth: 2}}\n  - {{path: b, format: alpca}}\n"
+    )
+    assert "has 2 problems" in told
+    assert "dataset.path.0.weigth = 2  unknown key. Did you mean `weight`?" in told
+    assert "dataset.path.1.format = 'alpca'" in told
+    assert "dataset.path.0.path  is missing" in problems(tmp_path, f"{head}  path: [weight: 3]\n")
+    assert "names no source" in problems(tmp_path, f"{head}  path: []\n")
+    mixed = load_recipe(write(tmp_path, f"{head}  path: [a, {{path: b, weight: 2}}]\n")).recipe
+    assert [each.path for each in mixed.dataset.sections()] == ["a", "b"]
+    assert load_recipe(write(tmp_path, as_yaml(mixed))).recipe == mixed
