@@ -1,4 +1,4 @@
-"""Duplicates: rows are different, and the same prompt has one answer."""
+"""Duplicates: rows are different, in wording too, and the same prompt has one answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def suite() -> ExpectationSuite:
     """Return the checks on repeated and contradicting rows."""
     import great_expectations as gx
 
-    return gx.ExpectationSuite(name="duplicates", expectations=[duplicates(), conflicts()])
+    return gx.ExpectationSuite(
+        name="duplicates", expectations=[duplicates(), near_duplicates(), conflicts()]
+    )
 
 
 def duplicates() -> Expectation:
@@ -32,6 +34,23 @@ def duplicates() -> Expectation:
         severity="warning",
         description="Few rows repeat an earlier one.",
         meta={"id": "duplicates", "rows": "duplicate"},
+    )
+
+
+def near_duplicates() -> Expectation:
+    """Few rows have almost the wording of another row of their split.
+
+    Prevents: generated data that say the same thing in a hundred ways and look like ten thousand
+    rows. Rows that differ in their short answer or their numerals are not counted.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnMeanToBeBetween(
+        column="near_duplicate",
+        max_value={"$PARAMETER": "max_near_duplicate_fraction"},
+        severity="warning",
+        description="Few rows have almost the wording of another.",
+        meta={"id": "near-duplicates", "rows": "near_duplicate"},
     )
 
 

@@ -15,7 +15,9 @@ def suite() -> ExpectationSuite:
     """Return the checks on prompts that stand in more than one split."""
     import great_expectations as gx
 
-    return gx.ExpectationSuite(name="leakage", expectations=[leakage_found(), leakage()])
+    return gx.ExpectationSuite(
+        name="leakage", expectations=[leakage_found(), leakage(), near_leakage()]
+    )
 
 
 def leakage_found() -> Expectation:
@@ -48,4 +50,21 @@ def leakage() -> Expectation:
         severity="critical",
         description="Leaked rows are few beside the split they leak into.",
         meta={"id": "leakage", "rows": "leaked"},
+    )
+
+
+def near_leakage() -> Expectation:
+    """No row has almost the wording of a row that judges it; those that had were removed.
+
+    Prevents: a test row that was reworded, or cut in another place, and so passed as new: the score
+    then measures memory as it does with a copy.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnSumToBeBetween(
+        column="near_leaked",
+        max_value=0,
+        severity="warning",
+        description="No row has almost the wording of one that judges it (found ones were removed).",
+        meta={"id": "near-leakage", "rows": "near_leaked"},
     )

@@ -9,20 +9,21 @@ Which template writes a chat is decided in `tasks/chat_template.py`.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tasks.chat_template import choose_template, writes_tool_calls, writes_tools
 from tasks.recipe import DatasetSection
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 __all__ = ["Encoded", "Encoder", "answer_of", "turn_text"]
 
 RowType = Literal["messages", "prompt_completion", "text"]
 Row = dict[str, Any]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def turn_text(turn: dict[str, Any]) -> str:
 
 
 class Encoder:
-    """Encodes the rows of one data set with one tokenizer.
+    """Encodes the rows of one data set with one tokenizer; it can be sent to another process.
 
     Raises:
         DataError: Rows are chats and no chat template can be had.
@@ -84,10 +85,16 @@ class Encoder:
         self.dataset = dataset
         self.row_type = row_type
         self.template, self.template_origin = None, "none: rows are plain text"
+        self._marked = self._writes_calls = self._writes_tools = False
         if row_type == "messages":
+            from trl.chat_template_utils import has_generation_markers
+
             self.template, self.template_origin = choose_template(
                 tokenizer, from_recipe=dataset.chat_template != "auto"
             )
+            self._marked = has_generation_markers(self.template)
+            self._writes_calls = writes_tool_calls(tokenizer)
+            self._writes_tools = writes_tools(tokenizer, self.template)
 
     def encode(self, row: Row) -> Encoded:
         """Return ids and loss mask of a whole row, not truncated.
@@ -95,15 +102,27 @@ class Encoder:
         Raises:
             ValueError: The template refuses the row, or rewrites earlier turns.
         """
+        (encoded,) = self.encode_batch([row])
+        if isinstance(encoded, ValueError):
+            raise encoded
+        return encoded
+
+    def encode_batch(self, rows: Sequence[Row]) -> list[Encoded | ValueError]:
+        """Return what `encode` returns or raises for each row; the tokenizer is called once."""
+        if not rows:
+            return []
         if self.row_type == "messages":
-            return self._encode_messages(row)
+            return self._encode_chats(rows)
         if self.row_type == "prompt_completion":
-            prompt = self._prompt_ids(row["prompt"])
-            completion = self._with_eos(self._ids(row["completion"]))
+            prompts = self._starts([row["prompt"] for row in rows])
+            completions = self._tokenized([row["completion"] for row in rows])["input_ids"]
             learned = 0 if self.dataset.completion_only_loss else 1
-            return Encoded(prompt + completion, [learned] * len(prompt) + [1] * len(completion))
-        ids = self._with_eos(self._prompt_ids(row["text"]))
-        return Encoded(ids, [1] * len(ids))
+            return [
+                Encoded(prompt + ended, [learned] * len(prompt) + [1] * len(ended))
+                for prompt, ended in zip(prompts, map(self._with_eos, completions), strict=True)
+            ]
+        texts = map(self._with_eos, self._starts([row["text"] for row in rows]))
+        return [Encoded(ids, [1] * len(ids)) for ids in texts]
 
     def encode_prompt(self, row: Row) -> list[int]:
         """Return the ids a model gets at inference: everything before the last answer.
@@ -114,35 +133,54 @@ class Encoder:
         if self.row_type == "messages":
             return self._render(row, len(row["messages"]) - 1, add_generation_prompt=True)
         if self.row_type == "prompt_completion":
-            return self._prompt_ids(row["prompt"])
+            return self._starts([row["prompt"]])[0]
         raise ValueError("raw text has no prompt")
 
-    @cached_property
-    def _marked(self) -> bool:
-        from trl.chat_template_utils import has_generation_markers
+    def _encode_chats(self, rows: Sequence[Row]) -> list[Encoded | ValueError]:
+        if self.dataset.assistant_only_loss and not self._marked:
+            return [_or_refusal(self._mask_by_prefixes, row) for row in rows]
+        rendered = [_or_refusal(self._rendered, row) for row in rows]
+        texts = [each[0] for each in rendered if not isinstance(each, ValueError)]
+        batch = self._tokenized(texts) if texts else None
+        found = iter(range(len(texts)))
+        out: list[Encoded | ValueError] = []
+        for row, each in zip(rows, rendered, strict=True):
+            if isinstance(each, ValueError):
+                out.append(each)
+                continue
+            assert batch is not None
+            at = next(found)
+            ids = list(batch["input_ids"][at])
+            mask = [1] * len(ids)
+            if self.dataset.assistant_only_loss:
+                mask = _mask_of_spans(batch, at, each[1])
+            encoded = Encoded(ids, mask)
+            out.append(_or_refusal(lambda r, e=encoded: self._without_unweighted(r, e), row))
+        return out
 
-        assert self.template is not None
-        return has_generation_markers(self.template)
+    def _rendered(self, row: Row) -> tuple[str, list[tuple[int, int]]]:
+        """Return a chat as text, and where what is generated begins and ends in it.
 
-    @cached_property
-    def _writes_calls(self) -> bool:
-        return writes_tool_calls(self.tokenizer)
+        `apply_chat_template` does the same and tokenizes at once, one chat a call.
+        """
+        from jinja2 import TemplateError
+        from transformers.utils.chat_template_utils import render_jinja_template
 
-    @cached_property
-    def _writes_tools(self) -> bool:
-        return writes_tools(self.tokenizer, self.template or "")
-
-    def _encode_messages(self, row: Row) -> Encoded:
         self._require_tools(row)
-        if not self.dataset.assistant_only_loss:
-            ids = self._render(row)
-            encoded = Encoded(ids, [1] * len(ids))
-        elif self._marked:
-            out = self._apply(row, return_assistant_tokens_mask=True)
-            encoded = Encoded(list(out["input_ids"]), list(out["assistant_masks"]))
-        else:
-            encoded = self._mask_by_prefixes(row)
-        return self._without_unweighted(row, encoded)
+        chat = [{k: v for k, v in turn.items() if v is not None} for turn in row["messages"]]
+        special: Any = self.tokenizer.special_tokens_map
+        try:
+            rendered: Any = render_jinja_template(
+                [chat],
+                tools=row.get("tools"),
+                chat_template=self.template,
+                return_assistant_tokens_mask=self.dataset.assistant_only_loss,
+                **special,
+            )
+        except (TemplateError, TypeError, KeyError) as error:
+            raise ValueError(f"the chat template refuses it: {error}") from None
+        texts, spans = rendered
+        return texts[0], spans[0] if spans else []
 
     def _require_tools(self, row: Row) -> None:
         """Refuse a chat with tools if the template would leave them out without a word."""
@@ -153,13 +191,14 @@ class Encoder:
             raise ValueError("the chat template does not write which tools there are")
 
     def _mask_by_prefixes(self, row: Row) -> Encoded:
+        self._require_tools(row)
         ids = self._render(row)
         mask = [0] * len(ids)
         for position, turn in enumerate(row["messages"]):
             if turn["role"] == "assistant":
                 start, end = self._span(row, position, ids)
                 mask[start:end] = [1] * (end - start)
-        return Encoded(ids, mask)
+        return self._without_unweighted(row, Encoded(ids, mask))
 
     def _without_unweighted(self, row: Row, encoded: Encoded) -> Encoded:
         """Take turns of weight 0 out of what is learned."""
@@ -199,14 +238,37 @@ class Encoder:
             raise ValueError(f"the chat template refuses it: {error}") from None
         return dict(out)
 
-    def _prompt_ids(self, text: str) -> list[int]:
-        """Return a beginning's ids: one BOS where the tokenizer gives one, also if the text has it."""
-        ids, bos = list(self.tokenizer(text)["input_ids"]), self.tokenizer.bos_token_id
-        return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
+    def _starts(self, texts: list[str]) -> list[list[int]]:
+        """Return beginnings' ids: one BOS where the tokenizer gives one, also if a text has it."""
+        bos = self.tokenizer.bos_token_id
+        found = self._tokenized(texts, add_special_tokens=True)["input_ids"]
+        return [ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids for ids in found]
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+    def _tokenized(self, texts: list[str], *, add_special_tokens: bool = False) -> BatchEncoding:
+        return self.tokenizer(
+            texts, add_special_tokens=add_special_tokens, return_attention_mask=False
+        )
 
     def _with_eos(self, ids: list[int]) -> list[int]:
         eos = self.tokenizer.eos_token_id
         return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]
+
+
+def _or_refusal(work: Callable[[Row], R], row: Row) -> R | ValueError:
+    """Return what the work makes of a row, or the error with which it refuses the row."""
+    try:
+        return work(row)
+    except ValueError as error:
+        return error
+
+
+def _mask_of_spans(batch: BatchEncoding, at: int, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the loss mask of spans of characters, as `apply_chat_template` draws it."""
+    mask = [0] * len(batch["input_ids"][at])
+    for start, end in spans:
+        first, last = batch.char_to_token(at, start), batch.char_to_token(at, end - 1)
+        if first is None:
+            break
+        stop = last + 1 if last else len(mask)
+        mask[first:stop] = [1] * (stop - first)
+    return mask

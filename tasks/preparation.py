@@ -46,7 +46,12 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
         tokenizer.model_max_length = sys.maxsize
         positions = positions_of(read_config(Path(base.path)))
         assembler = Assembler(
-            dataset, tokenizer, Path(base.path), positions=positions, progress=folder.progress
+            dataset,
+            tokenizer,
+            Path(base.path),
+            positions=positions,
+            progress=folder.progress,
+            remembered=folder.remembered([base.sha256, base.path, folder.environment]),
         )
         return assembler.assemble(stage_folder)
 

@@ -94,10 +94,25 @@ class DatasetSection(Section):
         ge=8,
         description="Tokens of a row. None: from the data, within the model's positions.",
     )
+    on_invalid: Literal["raise", "quarantine"] = Field(
+        "quarantine", description="Rows that are no examples: stop, or go on without them."
+    )
     on_overlength: Literal["raise", "drop", "truncate"] = "drop"
     on_pii: Literal["raise", "drop", "redact", "warn"] = Field(
         "warn",
         description="Private data and keys. redact: [EMAIL], [PHONE] ... stand in their place.",
+    )
+    on_duplicate: Literal["raise", "drop", "keep"] = Field(
+        "drop", description="Rows with the content of another."
+    )
+    on_near_duplicate: Literal["raise", "drop", "keep"] = Field(
+        "keep", description="Rows with almost the wording of another and the same answer."
+    )
+    on_conflict: Literal["raise", "drop", "keep"] = Field(
+        "keep", description="Rows of one prompt with different answers; drop: all of them."
+    )
+    on_leakage: Literal["raise", "drop", "keep"] = Field(
+        "drop", description="Rows that also stand in a split that judges them, or almost do."
     )
     completion_only_loss: bool = Field(True, description="Learn answers, not prompts.")
     assistant_only_loss: bool = Field(True, description="Learn assistant turns, not the others.")

@@ -10,7 +10,6 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.errors import RecipeError
 from tasks.recipe import PLANNED_SECTIONS, Recipe
+from tasks.recipe_aliases import aliases, rewrite
 from tasks.sections.sources import SourceSection
 
 __all__ = ["LoadedRecipe", "as_yaml", "load_recipe", "recipe_of_data", "valid_keys"]
@@ -27,7 +27,6 @@ __all__ = ["LoadedRecipe", "as_yaml", "load_recipe", "recipe_of_data", "valid_ke
 Key = tuple[str, ...]
 #: What pydantic puts into a place to tell one source from a mixture.
 TAGS = ("one-source", "sources")
-ASSETS = Path(__file__).parent / "assets"
 
 
 @dataclass(frozen=True)
@@ -198,26 +197,10 @@ def _override(draft: _Draft, override: str) -> None:
     draft.notes.append(f"{name.strip()}: {before} -> {value}")
 
 
-@cache
-def _aliases() -> dict[str, dict[str, str]]:
-    return yaml.safe_load((ASSETS / "aliases.yaml").read_text(encoding="utf-8"))
-
-
 def _rewrite_aliases(draft: _Draft) -> None:
-    for section, names in _aliases().items():
-        values = draft.values.get(section) if section else draft.values
-        if not isinstance(values, dict):
-            continue
-        for alias in [name for name in names if name in values]:
-            prefix = (section,) if section else ()
-            old, new = (*prefix, alias), (*prefix, names[alias])
-            if names[alias] in values:
-                draft.problem(old, None, f"is another word for `{names[alias]}`; keep one.")
-                values.pop(alias)
-                continue
-            values[names[alias]] = values.pop(alias)
-            draft.places[new] = draft.place(old)
-            draft.notes.append(f"{'.'.join(old)} is read as {'.'.join(new)}")
+    for change in rewrite(draft.values, lambda key, text: draft.problem(key, None, text)):
+        draft.places[change.new] = draft.place(change.old)
+        draft.notes.append(change.text)
 
 
 def _refuse_planned(draft: _Draft) -> None:
@@ -274,8 +257,9 @@ def _unknown(key: Key) -> str:
     if near:
         return f"unknown key. Did you mean `{near[0]}`?"
     anywhere = {k[-1]: ".".join(k) for k in keys}
-    for section, names in _aliases().items():
-        anywhere |= {a: ".".join(filter(None, (section, n))) for a, n in names.items()} | anywhere
+    for section, words in aliases().items():
+        ours = {w: ".".join(filter(None, (section, *a.key))) for w, a in words.items()}
+        anywhere |= ours | anywhere if section != "source" else {}
     near = difflib.get_close_matches(key[-1], list(anywhere), n=1, cutoff=0.75)
     if near:
         return f"unknown key. Did you mean `{anywhere[near[0]]}`?"

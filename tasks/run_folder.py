@@ -119,6 +119,10 @@ class RunFolder:
         assert stage in STAGES, stage
         return self.path / stage
 
+    def remembered(self, made_with: object) -> Path:
+        """Return the folder for what one run of a recipe leaves to the next of the same making."""
+        return self.path.parent / ".remembered" / text_sha256(canonical(made_with))[:16]
+
     def answer(self, stage: str, kind: type[R], inputs: object) -> tuple[R | None, str]:
         """Return the stage's record if it is still good, else None and why it is not."""
         manifest_path = self.stage(stage) / "manifest.json"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy
 
 from tasks.contracts import Source, Splits
 from tasks.encoding import Encoder
 from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
-from tasks.profile.measuring import Meter, end_tokens, measure, rows_of, survey
+from tasks.profile.measuring import Meter, end_tokens, rows_of, sample_of
 from tasks.profile.mixing import choose_shapes, with_shares
-from tasks.profile.privacy import as_trained, check_private
-from tasks.profile.rows import DataFile, RowProfile
+from tasks.profile.near import Texts, find_clusters
+from tasks.profile.pooling import measure_all
+from tasks.profile.privacy import check_private
+from tasks.profile.remembering import Assignments, Remembered
+from tasks.profile.rows import SPLITS, DataFile, Table
 from tasks.profile.shapes import Shape
 from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
@@ -52,7 +56,8 @@ def data_files(dataset: DatasetSection) -> list[DataFile]:
 class Assembler:
     """Prepares one data set with one tokenizer into one folder.
 
-    `positions` are the model's (None: unknown); `model_folder` is where the base model lies.
+    `positions` are the model's (None: unknown); `model_folder` is where the base model lies;
+    `remembered` is a folder in which what was measured is kept for the next time.
     """
 
     dataset: DatasetSection
@@ -60,6 +65,7 @@ class Assembler:
     model_folder: Path
     positions: int | None
     progress: Callable[[dict[str, Any]], None]
+    remembered: Path
 
     def assemble(self, folder: Path) -> Splits:
         """Read, measure, decide, write; return the record.
@@ -71,94 +77,107 @@ class Assembler:
         lengths.check_max_length(self.dataset, self.positions)
         files = with_shares(data_files(self.dataset), self.dataset)
         hashes = [file_sha256(file.path) for file in files]
-        surveys = [survey(file) for file in files]
-        samples = [sample for _rows, sample in surveys]
         shape = choose_shapes(
-            self.dataset, files, samples, has_template=bool(self.tokenizer.chat_template)
+            self.dataset, files, sample_of, has_template=bool(self.tokenizer.chat_template)
         )
         encoder = Encoder(self.tokenizer, self.dataset, shape.row_type)
-        meter = Meter(encoder, end_tokens(self.tokenizer, self.model_folder))
-        total = sum(rows for rows, _sample in surveys)
-        rows = measure(files, shape, meter, self._teller("measured", total))
-        max_length, why = self._decide(files, rows, shape, meter)
-        writing.write_rows(folder, files, shape, rows, self._teller("written", total))
-        writing.write_profile(folder / "profile.parquet", rows)
+        known = Remembered(self._place("rows", shape, encoder.template, self._policies()))
+        meter = Meter(shape, encoder, end_tokens(self.tokenizer, self.model_folder), known)
+        words = folder / "words"
+        rows, offsets = measure_all(files, meter, words, self._teller("measured"))
+        known.replace(rows[rows["whole"]])
+        table = Table(files, rows)
+        max_length, why = self._decide(table, meter, Texts.of(rows, words, offsets))
+        words.unlink()
+        self._assignments(shape).replace(table)
+        writing.write_rows(folder, shape, table, self._teller("written", len(table)))
+        writing.write_profile(folder / "profile.parquet", table)
         write_examples(folder / "examples.json", folder / "train.jsonl", encoder, max_length)
         if hashes != [file_sha256(file.path) for file in files]:
             raise DataError(f"{self.dataset.path}: changed while it was being read. Run again.")
-        sources = tuple(
-            Source(path=str(file.path), sha256=digest, rows=count)
-            for file, digest, (count, _sample) in zip(files, hashes, surveys, strict=True)
-        )
-        return self._record(folder, sources, shape, encoder, (rows, max_length, why))
+        return self._record(folder, hashes, encoder, (shape, table, max_length, why))
 
-    def _decide(
-        self,
-        files: Sequence[DataFile],
-        rows: Sequence[RowProfile],
-        shape: Shape,
-        meter: Meter,
-    ) -> tuple[int, str]:
+    def _decide(self, table: Table, meter: Meter, texts: Texts) -> tuple[int, str]:
         """Give every row its reasons and its split; return max_length and why."""
-        check_private(rows, self.dataset)
-        splitting.mark_duplicates(rows)
-        whole = [row.tokens for row in rows if row.kept]
-        if not whole:
-            splitting.check_not_empty(rows, files, self.dataset)
-        max_length, why = lengths.choose_max_length(self.dataset, whole, self.positions)
-        overlong = [row for row in rows if row.kept and row.tokens > max_length]
-        if overlong and self.dataset.on_overlength == "raise":
-            raise lengths.overlength_error(overlong, max_length)
-        if self.dataset.on_overlength == "truncate":
-            self._cut(files, rows, shape, meter, max_length)
-        else:
-            for row in overlong:
-                row.reasons.append("overlength")
-        splitting.divide(rows, self.dataset)
-        splitting.mark_leaks(rows)
-        splitting.mark_conflicts(rows)
-        splitting.check_not_empty(rows, files, self.dataset)
+        splitting.refuse_invalid(table, self.dataset)
+        check_private(table, self.dataset)
+        splitting.mark_duplicates(table, self.dataset)
+        if not table.kept.any():
+            splitting.check_not_empty(table, self.dataset)
+        lengths_kept = table.rows["tokens"][table.kept]
+        max_length, why = lengths.choose_max_length(self.dataset, lengths_kept, self.positions)
+        self._mark_overlong(table, meter, max_length)
+        table.cluster = find_clusters(texts, numpy.flatnonzero(table.kept))
+        splitting.divide(table, self.dataset, self._assignments(meter.shape).find(table))
+        splitting.mark_leaks(table, self.dataset)
+        splitting.mark_near_duplicates(table, self.dataset)
+        splitting.mark_conflicts(table, self.dataset)
+        splitting.check_not_empty(table, self.dataset)
+        table.check()
         return max_length, why
 
-    def _cut(
-        self,
-        files: Sequence[DataFile],
-        rows: Sequence[RowProfile],
-        shape: Shape,
-        meter: Meter,
-        max_length: int,
-    ) -> None:
-        """Count overlong rows again as training will see them; only their texts are needed."""
-        raws = ((at, raw) for at, file in enumerate(files) for raw in rows_of(file))
-        for row, (at, raw) in zip(rows, raws, strict=True):
-            if row.kept and row.tokens > max_length:
-                canonical, _reasons = shape.to_canonical(raw.raw, at)
-                assert canonical is not None
-                meter.cut(row, as_trained(row, canonical), max_length)
+    def _mark_overlong(self, table: Table, meter: Meter, max_length: int) -> None:
+        """Mark rows that are too long; to be truncated, they are counted as training sees them."""
+        rows = numpy.flatnonzero(table.kept & (table.rows["tokens"] > max_length))
+        policy = self.dataset.on_overlength
+        if len(rows) and policy == "raise":
+            raise lengths.overlength_error(table, rows, max_length)
+        table.mark("overlength", rows, reject=policy == "drop")
+        if not len(rows) or policy == "drop":
+            return
+        wanted = set(rows.tolist())
+        raws = (raw for file in table.files for raw in rows_of(file))
+        for at, raw in enumerate(raws):
+            if at in wanted:
+                file, redacted = table.rows["file"][at], table.rows["redacted"][at]
+                cut = meter.cut((file, raw), max_length, redacted)
+                if cut.pop("nothing"):
+                    table.mark("no_loss_tokens", numpy.array([at]), reject=True)
+                for name, value in cut.items():
+                    table.rows[name][at] = value
+
+    def _policies(self) -> tuple[bool, bool, str]:
+        """Return the keys that change what is measured of a row."""
+        dataset = self.dataset
+        return dataset.completion_only_loss, dataset.assistant_only_loss, dataset.on_pii
+
+    def _place(self, what: str, *made_with: object) -> Path:
+        """Return the file in which something is kept, named by all that it depends on."""
+        return self.remembered / f"{what}-{text_sha256(repr(made_with))[:16]}.npy"
+
+    def _assignments(self, shape: Shape) -> Assignments:
+        """Return the splits of an earlier preparation of this data set under the same shares."""
+        dataset = self.dataset
+        own = (dataset.validation_path is not None, dataset.test_path is not None)
+        shares = (dataset.validation_size, dataset.test_size, dataset.max_rows)
+        return Assignments(self._place("splits", dataset.path, shape.row_type, own, shares))
 
     def _record(
         self,
         folder: Path,
-        sources: tuple[Source, ...],
-        shape: Shape,
+        hashes: Sequence[str],
         encoder: Encoder,
-        decided: tuple[Sequence[RowProfile], int, str],
+        decided: tuple[Shape, Table, int, str],
     ) -> Splits:
-        rows, max_length, why = decided
-        kept = [row for row in rows if row.kept]
-        splits = {name: writing.split_record(folder, name, rows) for name in splitting.SPLITS}
+        shape, table, max_length, why = decided
+        kept = table.rows[table.kept]
+        splits = {name: writing.split_record(folder, name, table) for name in SPLITS}
+        counts = numpy.bincount(table.rows["file"], minlength=len(hashes)).tolist()
         return Splits(
             format=shape.format,
             format_reason=shape.reason,
             row_type=shape.row_type,
-            sources=sources,
-            rows_in=len(rows),
-            rejected=dict(Counter(row.first_reason for row in rows if row.reasons).most_common()),
+            sources=tuple(
+                Source(path=str(file.path), sha256=digest, rows=count)
+                for file, digest, count in zip(table.files, hashes, counts, strict=True)
+            ),
+            rows_in=len(table),
+            rejected=table.counts(),
             rejected_path=f"{folder.name}/rejected.jsonl",
             profile_path=f"{folder.name}/profile.parquet",
             max_length=max_length,
             max_length_reason=why,
-            longest_answer_tokens=max((row.answer_tokens for row in kept), default=0),
+            longest_answer_tokens=int(kept["answer_tokens"].max(initial=0)),
             token_percentiles=lengths.percentiles(kept),
             checkable=shape.row_type != "text" and lengths.checkable(kept),
             template=encoder.template_origin,
@@ -166,14 +185,16 @@ class Assembler:
             **splits,
         )
 
-    def _teller(self, what: str, total: int) -> Callable[[int], None]:
+    def _teller(self, what: str, total: int | None = None) -> Callable[[int], None]:
         last = 0.0
 
         def tell(done: int) -> None:
             nonlocal last
             if time.monotonic() - last >= PROGRESS_SECONDS:
                 last = time.monotonic()
-                event = {"event": "progress", "stage": "prepare", "done": done, "total": total}
-                self.progress({**event, "text": f"{done:,} of {total:,} rows {what}"})
+                all_rows = total or done
+                event = {"event": "progress", "stage": "prepare", "done": done, "total": all_rows}
+                shown = f"{done:,} of {total:,}" if total else f"{done:,}"
+                self.progress({**event, "text": f"{shown} rows {what}"})
 
         return tell

@@ -201,5 +201,6 @@ def _number(value: float | None) -> float | None:
 
 def _only_duplicates(frame: pandas.DataFrame) -> pandas.Series:
     """Return whether a row goes for nothing but being there already, which loses nothing."""
-    others = [word for word in REASONS if word not in ("duplicate", "overlength")]
-    return (frame["duplicate"] == 1) & (frame[others].sum(axis=1) == 0)
+    repeats = ["duplicate", "near_duplicate"]
+    others = [word for word in REASONS if word not in (*repeats, "overlength")]
+    return (frame[repeats].sum(axis=1) > 0) & (frame[others].sum(axis=1) == 0)

@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy
+from numpy import ndarray
+
 from tasks.errors import DataError, RecipeError
-from tasks.profile.rows import RowProfile
+from tasks.profile.rows import Table
 from tasks.recipe import DatasetSection
 
 __all__ = [
@@ -52,7 +55,7 @@ def check_max_length(dataset: DatasetSection, positions: int | None) -> None:
 
 
 def choose_max_length(
-    dataset: DatasetSection, lengths: Sequence[int], positions: int | None
+    dataset: DatasetSection, lengths: Sequence[int] | ndarray, positions: int | None
 ) -> tuple[int, str]:
     """Return tokens a row may have, and why.
 
@@ -63,7 +66,7 @@ def choose_max_length(
     """
     if dataset.max_length is not None:
         return dataset.max_length, "the recipe's"
-    longest, p99 = max(lengths), percentile(lengths, 99)
+    longest, p99 = int(numpy.max(lengths)), percentile(lengths, 99)
     if longest <= TAIL * p99 or dataset.on_overlength == "raise":
         wanted, why = longest, f"holds the longest row ({longest} tokens)"
     else:
@@ -80,32 +83,35 @@ def choose_max_length(
     return rounded, f"the smallest multiple of 8 that {why}"
 
 
-def overlength_error(rows: Sequence[RowProfile], max_length: int) -> DataError:
+def overlength_error(table: Table, rows: ndarray, max_length: int) -> DataError:
     """Return the error that names the rows that are too long, for `on_overlength: raise`."""
-    shown = ", ".join(f"{row.file.source}:{row.line} ({row.tokens})" for row in rows[:10])
-    more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""
+    tokens = table.rows["tokens"]
+    shown = ", ".join(f"{table.place(row)} ({tokens[row]})" for row in rows[:10].tolist())
+    more = f" and {len(rows) - 10:,} more" if len(rows) > 10 else ""
     return DataError(
-        f"dataset.on_overlength = raise: {len(rows)} rows have more than {max_length} tokens: "
+        f"dataset.on_overlength = raise: {len(rows):,} rows have more than {max_length} tokens: "
         f"{shown}{more}. Shorten them, raise dataset.max_length, or set drop or truncate."
     )
 
 
-def percentile(values: Sequence[int], percent: float) -> int:
+def percentile(values: Sequence[int] | ndarray, percent: float) -> int:
     """Return the smallest value that at least `percent` of the values do not exceed.
 
     Nearest rank: of 1..100 the 99th percentile is 99. At most 1 % lie above it, never more.
     """
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)] if ordered else 0
+    ordered = numpy.sort(values)
+    if not len(ordered):
+        return 0
+    return int(ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)])
 
 
-def percentiles(rows: Sequence[RowProfile]) -> dict[str, int]:
+def percentiles(rows: ndarray) -> dict[str, int]:
     """Return p50, p90, p95, p99 and max of the tokens of a row."""
-    lengths = [row.tokens - row.truncated_tokens for row in rows]
+    lengths = rows["tokens"] - rows["truncated_tokens"]
     named = {f"p{percent}": percentile(lengths, percent) for percent in (50, 90, 95, 99)}
-    return {**named, "max": max(lengths, default=0)}
+    return {**named, "max": int(lengths.max(initial=0))}
 
 
-def checkable(rows: Sequence[RowProfile]) -> bool:
+def checkable(rows: ndarray) -> bool:
     """Say whether at least 95 % of the answers are JSON or at most 16 tokens long."""
-    return bool(rows) and sum(row.checkable for row in rows) >= CHECKABLE_SHARE * len(rows)
+    return bool(len(rows)) and bool(rows["checkable"].mean() >= CHECKABLE_SHARE)

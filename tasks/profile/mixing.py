@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tasks.errors import DataError, RecipeError
@@ -72,7 +72,7 @@ def is_drawn(row: RawRow, share: float) -> bool:
 def choose_shapes(
     dataset: DatasetSection,
     files: Sequence[DataFile],
-    samples: Sequence[list[Row]],
+    sample_of: Callable[[DataFile], list[Row]],
     *,
     has_template: bool,
 ) -> Shape:
@@ -81,7 +81,7 @@ def choose_shapes(
     Args:
         dataset: The recipe's section.
         files: The files, of which `part` says to which source each belongs.
-        samples: The first readable rows of each file.
+        sample_of: Reads the first readable rows of a file.
         has_template: Whether the tokenizer has a chat template.
 
     Raises:
@@ -90,7 +90,7 @@ def choose_shapes(
     """
     sections = dataset.sections()
     shapes = [
-        choose_shape(section, _sample_of(part, files, samples), has_template=has_template)
+        choose_shape(section, _sample(part, files, sample_of), has_template=has_template)
         for part, section in enumerate(sections)
     ]
     if len(shapes) == 1:
@@ -121,7 +121,11 @@ def choose_shapes(
     )
 
 
-def _sample_of(part: int, files: Sequence[DataFile], samples: Sequence[list[Row]]) -> list[Row]:
-    """Return the first sample of a source's own files."""
-    both = zip(files, samples, strict=True)
-    return next((s for file, s in both if file.part == part and file.split is None), [])
+def _sample(
+    part: int, files: Sequence[DataFile], sample_of: Callable[[DataFile], list[Row]]
+) -> list[Row]:
+    """Return the first rows of a source's own files."""
+    for file in files:
+        if file.part == part and file.split is None and (sample := sample_of(file)):
+            return sample
+    return []

@@ -6,11 +6,12 @@ and split is what is trained. Rows are named by their lines; what was found is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
+import numpy
+
 from tasks.errors import DataError
-from tasks.profile.rows import RowProfile
+from tasks.profile.rows import RowProfile, Table
 from tasks.recipe import DatasetSection
 from tasks.signals.redaction import redacted
 from tasks.signals.row import PRIVATE, Signals, signals_of
@@ -31,15 +32,15 @@ def screen(profile: RowProfile, row: Row, dataset: DatasetSection) -> Row:
         profile.reasons.append("private_data")
     if dataset.on_pii == "redact":
         profile.signals = profile.signals._replace(redacted=found)
-    return as_trained(profile, row)
+    return as_trained(row, profile.signals.redacted)
 
 
-def as_trained(profile: RowProfile, row: Row) -> Row:
-    """Return the row as it goes on: masked where its profile says so."""
-    return redacted(row) if profile.signals.redacted else row
+def as_trained(row: Row, redactions: int) -> Row:
+    """Return the row as it goes on: masked where its profile counts redactions."""
+    return redacted(row) if redactions else row
 
 
-def check_private(rows: Iterable[RowProfile], dataset: DatasetSection) -> None:
+def check_private(table: Table, dataset: DatasetSection) -> None:
     """Refuse a data set with private data under `on_pii: raise`.
 
     Raises:
@@ -47,19 +48,20 @@ def check_private(rows: Iterable[RowProfile], dataset: DatasetSection) -> None:
     """
     if dataset.on_pii != "raise":
         return
-    having = [row for row in rows if _private(row.signals)]
-    if having:
-        shown = ", ".join(f"{row.file.source}:{row.line} ({_kinds(row)})" for row in having[:10])
-        more = f" and {len(having) - NAMED_ROWS} more" if len(having) > NAMED_ROWS else ""
+    counts = numpy.stack([table.rows[kind] for kind in PRIVATE])
+    having = numpy.flatnonzero(counts.any(axis=0))
+    if len(having):
+        named = having[:NAMED_ROWS].tolist()
+        kinds = [
+            ", ".join(k for k, n in zip(PRIVATE, counts[:, row], strict=True) if n) for row in named
+        ]
+        shown = ", ".join(f"{table.place(r)} ({k})" for r, k in zip(named, kinds, strict=True))
+        more = f" and {len(having) - NAMED_ROWS:,} more" if len(having) > NAMED_ROWS else ""
         raise DataError(
-            f"dataset.on_pii = raise: {len(having)} rows have private data: {shown}{more}. "
+            f"dataset.on_pii = raise: {len(having):,} rows have private data: {shown}{more}. "
             "Remove them, or set redact, drop or warn."
         )
 
 
 def _private(signals: Signals) -> int:
     return sum(getattr(signals, kind) for kind in PRIVATE)
-
-
-def _kinds(row: RowProfile) -> str:
-    return ", ".join(kind for kind in PRIVATE if getattr(row.signals, kind))

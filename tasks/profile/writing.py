@@ -7,113 +7,112 @@ and line of their source. The numeric profile of every input row is written as P
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy
+
 from tasks.contracts import Split
 from tasks.errors import DataError
-from tasks.profile.measuring import PROGRESS_ROWS, rows_of
+from tasks.profile.measuring import rows_of
 from tasks.profile.privacy import as_trained
-from tasks.profile.rows import REASONS, STRUCTURE, DataFile, RowProfile
+from tasks.profile.rows import COUNTS, REASONS, SPLITS, STRUCTURE, DataFile, Table
 from tasks.profile.shapes import Shape
-from tasks.profile.splitting import SPLITS
 from tasks.run_folder import file_sha256
-from tasks.signals.row import COLUMNS, WIDE
+from tasks.signals.row import COLUMNS
 
-__all__ = ["COUNTS", "split_record", "write_profile", "write_rows"]
+__all__ = ["split_record", "write_profile", "write_rows"]
 
-#: Profile columns that are counts of a row; all others but source, line and split are 0 or 1.
-COUNTS = (
-    *("tokens", "prompt_tokens", "loss_tokens", "answer_tokens", "truncated_tokens"),
-    *("prompt_chars", "answer_chars", "bos_count"),
-)
+NEAR_LEAKS = ("near_leaks_into_test", "near_leaks_into_validation")
+PROGRESS_ROWS = 500
 
 
-def write_rows(
-    folder: Path,
-    files: Sequence[DataFile],
-    shape: Shape,
-    profiles: Sequence[RowProfile],
-    progress: Callable[[int], None],
-) -> None:
+def write_rows(folder: Path, shape: Shape, table: Table, progress: Callable[[int], None]) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and rejected.jsonl, in file order.
 
     Raises:
         DataError: A file is not the one that was read first.
     """
-    waiting = iter(profiles)
+    lines, reasons, redactions = (
+        table.rows[name].tolist() for name in ("line", "reasons", "redacted")
+    )
+    splits = table.split.tolist()
+    at = 0
     with ExitStack() as stack:
-        sinks = {
-            name: stack.enter_context((folder / f"{name}.jsonl").open("w", encoding="utf-8"))
-            for name in (*SPLITS, "rejected")
-        }
-        done = 0
-        for at, file in enumerate(files):
+        sinks = [stack.enter_context(_opened(folder / f"{name}.jsonl")) for name in SPLITS]
+        rejected = stack.enter_context(_opened(folder / "rejected.jsonl"))
+        for number, file in enumerate(table.files):
             for raw in rows_of(file):
-                profile = next(waiting, None)
-                place = {"source": file.source, "line": raw.line}
-                row = None if raw.problem else shape.to_canonical(raw.raw, at)[0]
-                if profile is None or profile.line != raw.line or (profile.kept and row is None):
+                if at >= len(lines) or lines[at] != raw.line:
                     raise _changed(file)
-                if profile.kept and profile.split and row is not None:
-                    sinks[profile.split].write(_line({**as_trained(profile, row), **place}))
+                place = {"source": file.source, "line": raw.line}
+                if reasons[at]:
+                    why = [word for bit, word in enumerate(REASONS) if reasons[at] >> bit & 1]
+                    rejected.write(_line({**place, "reasons": why, "row": raw.raw}))
                 else:
-                    reasons = sorted(profile.reasons, key=REASONS.index)
-                    sinks["rejected"].write(_line({**place, "reasons": reasons, "row": raw.raw}))
-                done += 1
-                if done % PROGRESS_ROWS == 0:
-                    progress(done)
-    if next(waiting, None) is not None:
-        raise _changed(files[-1])
+                    row = None if raw.problem else shape.to_canonical(raw.raw, number)[0]
+                    if row is None:
+                        raise _changed(file)
+                    sinks[splits[at]].write(_line({**as_trained(row, redactions[at]), **place}))
+                at += 1
+                if at % PROGRESS_ROWS == 0:
+                    progress(at)
+    if at != len(lines):
+        raise _changed(table.files[-1])
 
 
-def split_record(folder: Path, name: str, profiles: Sequence[RowProfile]) -> Split:
+def split_record(folder: Path, name: str, table: Table) -> Split:
     """Return the record of one written split."""
-    rows = [row for row in profiles if row.kept and row.split == name]
+    rows = table.rows[table.is_in(name)]
     path = folder / f"{name}.jsonl"
     return Split(
         path=f"{folder.name}/{path.name}",
         rows=len(rows),
         sha256=file_sha256(path),
-        tokens=sum(row.tokens - row.truncated_tokens for row in rows),
-        loss_tokens=sum(row.loss_tokens for row in rows),
+        tokens=int((rows["tokens"] - rows["truncated_tokens"]).sum()),
+        loss_tokens=int(rows["loss_tokens"].sum()),
     )
 
 
-def write_profile(path: Path, profiles: Sequence[RowProfile]) -> None:
-    """Write one row per input row: its place, its split or `rejected`, counts, and 0/1 columns."""
+def write_profile(path: Path, table: Table) -> None:
+    """Write one row per input row: its place, its split or `rejected`, counts, and 0/1 columns.
+
+    `near_duplicate_cluster` is the number of the row that stands for a row's near-duplicates,
+    counted from 0 over all files.
+    """
     import pyarrow
     import pyarrow.parquet
 
-    def flags(true: Callable[[RowProfile], bool]) -> pyarrow.Array:
-        return pyarrow.array((int(true(row)) for row in profiles), pyarrow.int8())
+    rows, kept = table.rows, table.kept
+    names = numpy.array([*SPLITS, "rejected"])
+    sources = numpy.array([file.source for file in table.files])
 
-    def numbers(name: str) -> pyarrow.Array:
-        return pyarrow.array((getattr(row, name) for row in profiles), pyarrow.int32())
+    def words(values: numpy.ndarray, which: numpy.ndarray) -> pyarrow.DictionaryArray:
+        return pyarrow.DictionaryArray.from_arrays(
+            pyarrow.array(which.astype("int32")), pyarrow.array(values.tolist())
+        )
 
-    def signals(name: str) -> pyarrow.Array:
-        width = pyarrow.int64() if name in WIDE else pyarrow.int16()
-        return pyarrow.array((getattr(row.signals, name) for row in profiles), width)
+    columns = {
+        "source": words(sources, rows["file"]),
+        "line": rows["line"],
+        "split": words(names, numpy.where(kept, table.split, len(SPLITS))),
+        **{name: rows[name] for name in COUNTS},
+        **{word: table.has(word).astype("int8") for word in REASONS},
+        "bad_structure": table.has(*STRUCTURE).astype("int8"),
+        "leaked": table.has("leaks_into_test", "leaks_into_validation").astype("int8"),
+        "near_leaked": table.has(*NEAR_LEAKS).astype("int8"),
+        "near_duplicate_cluster": table.cluster,
+        **{f"overlap_{split}": share for split, share in table.overlap.items()},
+        "last_token_learned_is_eos": rows["ends"].astype("int8"),
+        **{name: rows[name] for name in COLUMNS},
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd")
 
-    sources = pyarrow.array(row.file.source for row in profiles)
-    table = pyarrow.table(
-        {
-            "source": sources.dictionary_encode(),
-            "line": numbers("line"),
-            "split": pyarrow.array(row.split if row.kept else "rejected" for row in profiles),
-            **{name: numbers(name) for name in COUNTS},
-            **{word: flags(lambda row, word=word: word in row.reasons) for word in REASONS},
-            "overlength": flags(lambda r: "overlength" in r.reasons or r.truncated_tokens > 0),
-            "bad_structure": flags(lambda row: not set(STRUCTURE).isdisjoint(row.reasons)),
-            "leaked": flags(lambda row: any(word.startswith("leaks_") for word in row.reasons)),
-            "conflict": flags(lambda row: row.conflict),
-            "last_token_learned_is_eos": flags(lambda row: row.ends),
-            **{name: signals(name) for name in COLUMNS},
-        }
-    )
-    pyarrow.parquet.write_table(table, path, compression="zstd")
+
+def _opened(path: Path) -> Any:  # noqa: ANN401 - a text file
+    return path.open("w", encoding="utf-8")
 
 
 def _line(value: dict[str, Any]) -> str:

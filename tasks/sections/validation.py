@@ -16,6 +16,7 @@ class ValidationSection(Section):
     allow_few_rows: bool = Field(False, description="Insist on training below 500 rows.")
     max_rejected_fraction: Share = 0.05
     max_duplicate_fraction: Share = 0.05
+    max_near_duplicate_fraction: Share = 0.05
     max_overlength_fraction: Share = 0.01
     max_leaked_fraction: Share = 0.01
     max_empty_fraction: Share = 0.01

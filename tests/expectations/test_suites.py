@@ -24,6 +24,7 @@ PARAMETERS = {
     "max_rejected_fraction": 0.05,
     "max_empty_fraction": 0.05,
     "max_duplicate_fraction": 0.05,
+    "max_near_duplicate_fraction": 0.05,
     "max_overlength_fraction": 0.05,
     "max_leaked_fraction": 0.05,
     "max_length": 64,
@@ -37,6 +38,8 @@ DEFECTS: list[tuple[dict[str, Any], set[str]]] = [
     ({"split": "rejected", "overlength": 1}, {"overlength", "rejected"}),
     ({"overlength": 1, "truncated_tokens": 9}, {"overlength"}),
     ({"split": "rejected", "duplicate": 1}, {"duplicates"}),
+    ({"near_duplicate": 1}, {"near-duplicates"}),
+    ({"split": "rejected", "near_duplicate": 1}, {"near-duplicates"}),
     ({"loss_tokens": 0}, {"loss-tokens"}),
     ({"last_token_learned_is_eos": 0}, {"final-token"}),
     ({"bos_count": 2}, {"one-start"}),
@@ -46,6 +49,11 @@ DEFECTS: list[tuple[dict[str, Any], set[str]]] = [
         {"split": "rejected", "leaked": 1, "leaks_into_test": 1},
         {"leakage-found", "leakage", "rejected"},
     ),
+    (
+        {"split": "rejected", "near_leaked": 1, "near_leaks_into_test": 1},
+        {"near-leakage", "rejected"},
+    ),
+    ({"split": "rejected", "conflict": 1}, {"conflicts", "rejected"}),
     ({"split": "validation"}, {"train-rows"}),
 ]
 
@@ -60,7 +68,7 @@ def suites(severity: str = "critical") -> list[Any]:
 def frame(folder: Path, changes: dict[str, Any], train: int) -> pandas.DataFrame:
     rows: list[dict[str, Any]] = []
     for line in range(1, 121):
-        row: dict[str, Any] = dict.fromkeys((*REASONS, "bad_structure", "leaked", "conflict"), 0)
+        row: dict[str, Any] = dict.fromkeys((*REASONS, "bad_structure", "leaked", "near_leaked"), 0)
         row |= Signals()._asdict()
         row |= {"source": "d.jsonl", "line": line, "truncated_tokens": 0, "bos_count": 1}
         row |= {"tokens": 32, "loss_tokens": 8, "last_token_learned_is_eos": 1}
@@ -118,7 +126,7 @@ def test_every_check_has_an_id_a_sentence_and_the_failure_it_prevents() -> None:
             ids.append(expectation.meta["id"])
             assert expectation.description.endswith(".")
             assert "rows" in expectation.meta
-    assert len(ids) == len(set(ids)) == 15
+    assert len(ids) == len(set(ids)) == 17
     for module in MODULES:
         for function in _builders(module):
             assert "Prevents:" in (function.__doc__ or ""), function

@@ -182,3 +182,45 @@ def test_the_sources_of_a_mixture_are_told_apart(tmp_path: Path) -> None:
     mixed = load_recipe(write(tmp_path, f"{head}  path: [a, {{path: b, weight: 2}}]\n")).recipe
     assert [each.path for each in mixed.dataset.sections()] == ["a", "b"]
     assert load_recipe(write(tmp_path, as_yaml(mixed))).recipe == mixed
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "note"),
+    [
+        (
+            "type: chat_template",
+            {"format": "messages"},
+            "= chat_template is read as dataset.format",
+        ),
+        ("formatting: sharegpt", {"format": "sharegpt"}, "formatting is read as dataset.format"),
+        ("train_on_inputs: false", {"completion_only_loss": True}, "= false is read as"),
+        ("train_on_inputs: true", {"completion_only_loss": False}, "= true is read as"),
+        ("truncation_strategy: delete", {"on_overlength": "drop"}, "= delete is read as"),
+        ("field_messages: turns", {"columns": {"messages": "turns"}}, "dataset.columns.messages"),
+        ("subset: en", {"name": "en"}, "dataset.subset is read as dataset.name"),
+    ],
+)
+def test_words_and_values_of_other_tools(
+    tmp_path: Path, theirs: str, ours: dict[str, object], note: str
+) -> None:
+    text = f"name: x\nmodel: {{model_name_or_path: y}}\ndataset:\n  path: d\n  {theirs}\n"
+    loaded = load_recipe(write(tmp_path, text))
+    dataset = loaded.recipe.dataset.model_dump()
+    assert {key: dataset[key] for key in ours} == ours
+    assert note in "\n".join(loaded.notes)
+
+
+def test_axolotl_s_and_trl_s_lists_of_sources_are_read(tmp_path: Path) -> None:
+    text = (
+        "name: x\nmodel: {base_model: y}\ndatasets:\n"
+        "  - {path: a, type: alpaca, field_output: answer}\n  - {path: b, fraction: 0.3, split: s}\n"
+    )
+    loaded = load_recipe(write(tmp_path, text))
+    first, second = loaded.recipe.dataset.sections()
+    assert (first.path, first.format, first.columns) == ("a", "alpaca", {"output": "answer"})
+    assert (second.path, second.split) == ("b", "s")
+    assert "datasets is read as dataset.path" in loaded.notes
+    assert "dataset.path.1.fraction is read as dataset.path.1.weight" in loaded.notes
+    assert "weight" in problems(tmp_path, text.replace("fraction", "weight: 1, fraction"))
+    told = problems(tmp_path, text.replace("type: alpaca", "type: input_output"))
+    assert "dataset.path.0.format = 'input_output'  is not one of the words" in told
