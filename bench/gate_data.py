@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["DEFECTS", "write_rows"]
 
-#: Defect -> its share of the rows. `near_duplicate` has 3 of its 60 prompt words changed.
+#: Defect -> its share of the rows. `near_duplicate` has 3 of its 60 words changed.
 DEFECTS = {
     "duplicate": 0.01,
     "near_duplicate": 0.01,
@@ -26,7 +26,7 @@ DEFECTS = {
     "overlength": 0.001,
     "email": 0.002,
 }
-PROMPT_WORDS, ANSWER_WORDS = 60, 20
+PROMPT_WORDS, ANSWER_WORDS = 45, 15
 VOCABULARY_WORDS = 20_000
 #: Defects that repeat a row repeat one of the last so many: a copy stands near its original.
 LOOKBACK_ROWS = 5_000
@@ -47,7 +47,7 @@ def write_rows(path: Path, count: int, seed: int = 0) -> dict[str, list[int]]:
 
 def _lines(count: int, rng: random.Random) -> Iterator[tuple[str | None, str]]:
     words = _vocabulary(rng)
-    weights = list(itertools.accumulate(1 / (rank + 8) for rank in range(len(words))))
+    weights = list(itertools.accumulate(1 / (rank + 2) for rank in range(len(words))))
     bounds = list(itertools.accumulate(DEFECTS.values()))
     sound: list[Row] = []
     for _number in range(count):
@@ -76,7 +76,7 @@ def _text(row: Row, defect: str | None, other: list[str], rng: random.Random) ->
     elif defect == "empty_answer":
         said = []
     elif defect == "overlength":
-        asked = asked * 12
+        asked = asked * 16
     elif defect == "email":
         asked[7] = f"{asked[7]}@{asked[8]}.example.org"
     turns = [

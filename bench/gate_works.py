@@ -130,7 +130,8 @@ def _whole_phases(folder: Path) -> dict[str, float]:
     """Return the CPU seconds of what needs all rows."""
     import numpy
 
-    from tasks.profile.near import Texts, find_clusters
+    from tasks.profile.near import find_clusters
+    from tasks.profile.shingles import Texts
     from tasks.profile.words import word_hashes
 
     words, ends = [], [0]

@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--skip_baselines", action="store_true")
     parser.add_argument("--work", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logger.setLevel(logging.INFO)
     if arguments.work:
         what, folder = arguments.work
         print(json.dumps(WORKS[what](Path(folder))))  # noqa: T201 - read by the parent

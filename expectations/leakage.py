@@ -16,7 +16,7 @@ def suite() -> ExpectationSuite:
     import great_expectations as gx
 
     return gx.ExpectationSuite(
-        name="leakage", expectations=[leakage_found(), leakage(), near_leakage()]
+        name="leakage", expectations=[leakage_found(), leakage(), near_leakage(), overlap()]
     )
 
 
@@ -67,4 +67,21 @@ def near_leakage() -> Expectation:
         severity="warning",
         description="No row has almost the wording of one that judges it (found ones were removed).",
         meta={"id": "near-leakage", "rows": "near_leaked"},
+    )
+
+
+def overlap() -> Expectation:
+    """Few rows stand for the most part, word by word, in a split that judges them.
+
+    Prevents: a long document of which the test set holds a passage, or the other way round: no
+    copy, and yet the answer was seen.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnMeanToBeBetween(
+        column="overlapping",
+        max_value={"$PARAMETER": "max_overlapping_fraction"},
+        severity="warning",
+        description="Few rows stand for the most part in a split that judges them.",
+        meta={"id": "overlap", "rows": "overlapping"},
     )

@@ -17,12 +17,14 @@ from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
 from tasks.profile.measuring import Meter, end_tokens, rows_of, sample_of
 from tasks.profile.mixing import choose_shapes, with_shares
-from tasks.profile.near import Texts, find_clusters
+from tasks.profile.near import find_clusters
+from tasks.profile.overlap import overlap_with
 from tasks.profile.pooling import measure_all
 from tasks.profile.privacy import check_private
 from tasks.profile.remembering import Assignments, Remembered
 from tasks.profile.rows import SPLITS, DataFile, Table
 from tasks.profile.shapes import Shape
+from tasks.profile.shingles import Texts
 from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
 from tasks.run_folder import file_sha256, text_sha256
@@ -114,6 +116,10 @@ class Assembler:
         splitting.mark_conflicts(table, self.dataset)
         splitting.check_not_empty(table, self.dataset)
         table.check()
+        for split, learning in (("test", ("train", "validation")), ("validation", ("train",))):
+            rows = numpy.flatnonzero(numpy.any([table.is_in(name) for name in learning], axis=0))
+            judging = numpy.flatnonzero(table.is_in(split))
+            table.overlap[split][rows] = overlap_with(texts, judging, rows)
         return max_length, why
 
     def _mark_overlong(self, table: Table, meter: Meter, max_length: int) -> None:

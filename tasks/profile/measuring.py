@@ -159,7 +159,8 @@ class Meter:
         profile.ends = self._learns_to_end(encoded)
         profile.checkable = row_type != "text" and (
             structured
-            or sum(token not in self.special for token in ids[start:end]) <= SHORT_ANSWER_TOKENS
+            or end - start - sum(map(self.special.__contains__, ids[start:end]))
+            <= SHORT_ANSWER_TOKENS
         )
         if not profile.loss_tokens:
             profile.reasons.append("no_loss_tokens")

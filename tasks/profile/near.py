@@ -15,15 +15,20 @@ Nothing depends on the order of the rows: candidates are sorted by the hash of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy
 from numpy import ndarray
 
+from tasks.profile.shingles import (
+    CHUNK_ROWS,
+    Texts,
+    chunks,
+    mixed,
+    own_shingles,
+    template_shingles,
+)
 from tasks.profile.words import NUMERAL
 
-__all__ = ["Texts", "find_clusters", "groups_of"]
+__all__ = ["find_clusters", "groups_of"]
 
 FUNCTIONS, BANDS = 64, 16
 SHINGLE_WORDS = 3
@@ -32,34 +37,9 @@ THRESHOLD = 0.7
 SHORT_SHINGLES, SHORT_THRESHOLD = 20, 0.85
 #: Rows of fewer words are told apart by their numerals. A heuristic.
 NUMERALS_BELOW_WORDS = 100
-#: A shingle in more than this share of the rows, and in more than so many, is a template's.
-TEMPLATE_SHARE, TEMPLATE_ROWS = 0.1, 50
-
-CHUNK_ROWS = 1 << 15
 CHUNK_PAIRS = 1 << 14
 #: In a bucket each row is compared with so many that follow it.
 NEIGHBOURS = 15
-COUNTER_BITS = 22
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The words of all rows, one after the other; row i has `words[offsets[i]:offsets[i + 1]]`.
-
-    `content` is a hash of each row's whole text, `apart` one that near-duplicates must share.
-    """
-
-    words: ndarray
-    offsets: ndarray
-    content: ndarray
-    apart: ndarray
-
-    @classmethod
-    def of(cls, rows: ndarray, words: Path, offsets: ndarray) -> Texts:
-        """Return the texts of an array of ROW whose words stand in a file, which is mapped."""
-        empty = not offsets[-1]
-        mapped = numpy.zeros(0, numpy.uint32) if empty else numpy.memmap(words, numpy.uint32, "r")
-        return cls(mapped, offsets, rows["content"], rows["apart"])
 
 
 def find_clusters(texts: Texts, rows: ndarray) -> ndarray:
@@ -75,7 +55,7 @@ def find_clusters(texts: Texts, rows: ndarray) -> ndarray:
     clusters = _Clusters(total)
     ordered = rows[numpy.argsort(texts.content[rows], kind="stable")]
     if len(ordered) > 1:
-        templates = _template_shingles(texts, ordered)
+        templates = template_shingles(texts, ordered, SHINGLE_WORDS)
         apart = texts.apart ^ _numerals(texts)
         for keys in _bands(texts, ordered, templates, apart[ordered]):
             for first, second in _candidates(keys):
@@ -131,66 +111,17 @@ class _Clusters:
         return best[roots]
 
 
-def _shingles(texts: Texts, rows: ndarray) -> tuple[ndarray, ndarray]:
-    """Return the shingles of these rows, one after the other, and how many each has."""
-    start, end = texts.offsets[rows], texts.offsets[rows + 1]
-    length = end - start
-    count = numpy.where(length >= SHINGLE_WORDS, length - SHINGLE_WORDS + 1, length > 0)
-    place = numpy.repeat(start - numpy.cumsum(count) + count, count) + numpy.arange(count.sum())
-    last = numpy.repeat(end, count) - 1
-    mixed = numpy.zeros(len(place), numpy.uint32)
-    for step in range(SHINGLE_WORDS):
-        at = place + step
-        word = numpy.where(at <= last, texts.words[numpy.minimum(at, last)], 0)
-        mixed = (mixed ^ word) * numpy.uint32(0x9E3779B1)
-        mixed ^= mixed >> numpy.uint32(15)
-    mixed *= numpy.uint32(0x85EBCA6B)
-    return mixed ^ (mixed >> numpy.uint32(13)), count
-
-
-def _chunks(rows: ndarray) -> list[ndarray]:
-    return [rows[at : at + CHUNK_ROWS] for at in range(0, len(rows), CHUNK_ROWS)]
-
-
-def _template_shingles(texts: Texts, rows: ndarray) -> ndarray:
-    """Return which shingles, by the lowest bits of their number, stand in too many rows."""
-    counts = numpy.zeros(1 << COUNTER_BITS, numpy.int64)
-    for chunk in _chunks(rows):
-        shingles, _count = _shingles(texts, chunk)
-        counts += numpy.bincount(_counter(shingles), minlength=len(counts))
-    return counts > max(TEMPLATE_ROWS, TEMPLATE_SHARE * len(rows))
-
-
-def _counter(shingles: ndarray) -> ndarray:
-    return (shingles & numpy.uint32((1 << COUNTER_BITS) - 1)).astype(numpy.int64)
-
-
-def _own_shingles(texts: Texts, rows: ndarray, templates: ndarray) -> tuple[ndarray, ndarray]:
-    """Return the shingles of these rows that are no template's, and how many each row has."""
-    shingles, count = _shingles(texts, rows)
-    own = ~templates[_counter(shingles)]
-    which = numpy.repeat(numpy.arange(len(rows)), count)[own]
-    return shingles[own], numpy.bincount(which, minlength=len(rows))
-
-
 def _numerals(texts: Texts) -> ndarray:
     """Return for each row a number that is the same for the same numerals, in any order."""
     total = len(texts.offsets) - 1
     sums = numpy.zeros(total, numpy.uint64)
-    for rows in _chunks(numpy.arange(total)):
+    for rows in chunks(numpy.arange(total)):
         start, end = texts.offsets[rows[0]], texts.offsets[rows[-1] + 1]
         words = numpy.asarray(texts.words[start:end])
         at = numpy.flatnonzero(words & NUMERAL)
         row = numpy.searchsorted(texts.offsets, at + start, side="right") - 1
-        numpy.add.at(sums, row, _mixed(words[at].astype(numpy.uint64)))
+        numpy.add.at(sums, row, mixed(words[at].astype(numpy.uint64)))
     return numpy.where(numpy.diff(texts.offsets) < NUMERALS_BELOW_WORDS, sums, 0)
-
-
-def _mixed(value: ndarray) -> ndarray:
-    """Return 64-bit numbers with every bit depending on all (splitmix64, Steele et al. 2014)."""
-    value = (value ^ (value >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
-    return value ^ (value >> numpy.uint64(31))
 
 
 def _bands(texts: Texts, rows: ndarray, templates: ndarray, apart: ndarray) -> ndarray:
@@ -201,7 +132,7 @@ def _bands(texts: Texts, rows: ndarray, templates: ndarray, apart: ndarray) -> n
     keys = numpy.zeros((BANDS, len(rows)), numpy.uint64)
     for start in range(0, len(rows), CHUNK_ROWS):
         chunk = rows[start : start + CHUNK_ROWS]
-        shingles, count = _own_shingles(texts, chunk, templates)
+        shingles, count = own_shingles(texts, chunk, templates, SHINGLE_WORDS)
         filled = numpy.flatnonzero(count)
         if not len(filled):
             continue
@@ -211,9 +142,9 @@ def _bands(texts: Texts, rows: ndarray, templates: ndarray, apart: ndarray) -> n
             least = numpy.minimum.reduceat(hashed, begins).astype(numpy.uint64)
             band = keys[function * BANDS // FUNCTIONS]
             at = start + filled
-            band[at] = _mixed(band[at] + least + numpy.uint64(function + 1))
+            band[at] = mixed(band[at] + least + numpy.uint64(function + 1))
     filled = keys[0] != 0
-    keys[:, filled] = _mixed(keys[:, filled] ^ apart[filled]) | numpy.uint64(1)
+    keys[:, filled] = mixed(keys[:, filled] ^ apart[filled]) | numpy.uint64(1)
     return keys
 
 
@@ -242,7 +173,7 @@ def _alike(texts: Texts, pairs: ndarray, templates: ndarray, apart: ndarray) -> 
     first, second = pairs
     sides, sizes = [], []
     for rows in (first, second):
-        shingles, count = _own_shingles(texts, rows, templates)
+        shingles, count = own_shingles(texts, rows, templates, SHINGLE_WORDS)
         pair = numpy.repeat(numpy.arange(len(rows), dtype=numpy.uint64), count)
         keys = numpy.unique(pair << numpy.uint64(32) | shingles)
         sides.append(keys)

@@ -181,6 +181,10 @@ class Table:
         order = numpy.argsort(-counted, kind="stable")
         return {REASONS[at]: int(counted[at]) for at in order if counted[at]}
 
+    def most_overlap(self) -> ndarray:
+        """Return the larger of each row's overlaps."""
+        return numpy.max(list(self.overlap.values()), axis=0)
+
     def check(self) -> None:
         """Rows in are rows out and rows rejected: every row is in a split or has a reason."""
         kept = sum(int(self.is_in(split).sum()) for split in SPLITS)

@@ -26,6 +26,8 @@ from tasks.signals.row import COLUMNS
 __all__ = ["split_record", "write_profile", "write_rows"]
 
 NEAR_LEAKS = ("near_leaks_into_test", "near_leaks_into_validation")
+#: A row of which this share stands in a judging split is dirty (PaLM: 0.7 of the 8-grams).
+OVERLAPPING = 0.7
 PROGRESS_ROWS = 500
 
 
@@ -105,6 +107,7 @@ def write_profile(path: Path, table: Table) -> None:
         "near_leaked": table.has(*NEAR_LEAKS).astype("int8"),
         "near_duplicate_cluster": table.cluster,
         **{f"overlap_{split}": share for split, share in table.overlap.items()},
+        "overlapping": (table.most_overlap() >= OVERLAPPING).astype("int8"),
         "last_token_learned_is_eos": rows["ends"].astype("int8"),
         **{name: rows[name] for name in COLUMNS},
     }

@@ -17,6 +17,7 @@ class ValidationSection(Section):
     max_rejected_fraction: Share = 0.05
     max_duplicate_fraction: Share = 0.05
     max_near_duplicate_fraction: Share = 0.05
+    max_overlapping_fraction: Share = 0.01
     max_overlength_fraction: Share = 0.01
     max_leaked_fraction: Share = 0.01
     max_empty_fraction: Share = 0.01

@@ -25,6 +25,7 @@ PARAMETERS = {
     "max_empty_fraction": 0.05,
     "max_duplicate_fraction": 0.05,
     "max_near_duplicate_fraction": 0.05,
+    "max_overlapping_fraction": 0.05,
     "max_overlength_fraction": 0.05,
     "max_leaked_fraction": 0.05,
     "max_length": 64,
@@ -53,6 +54,7 @@ DEFECTS: list[tuple[dict[str, Any], set[str]]] = [
         {"split": "rejected", "near_leaked": 1, "near_leaks_into_test": 1},
         {"near-leakage", "rejected"},
     ),
+    ({"overlapping": 1}, {"overlap"}),
     ({"split": "rejected", "conflict": 1}, {"conflicts", "rejected"}),
     ({"split": "validation"}, {"train-rows"}),
 ]
@@ -68,7 +70,9 @@ def suites(severity: str = "critical") -> list[Any]:
 def frame(folder: Path, changes: dict[str, Any], train: int) -> pandas.DataFrame:
     rows: list[dict[str, Any]] = []
     for line in range(1, 121):
-        row: dict[str, Any] = dict.fromkeys((*REASONS, "bad_structure", "leaked", "near_leaked"), 0)
+        row: dict[str, Any] = dict.fromkeys(
+            (*REASONS, "bad_structure", "leaked", "near_leaked", "overlapping"), 0
+        )
         row |= Signals()._asdict()
         row |= {"source": "d.jsonl", "line": line, "truncated_tokens": 0, "bos_count": 1}
         row |= {"tokens": 32, "loss_tokens": 8, "last_token_learned_is_eos": 1}
@@ -126,7 +130,7 @@ def test_every_check_has_an_id_a_sentence_and_the_failure_it_prevents() -> None:
             ids.append(expectation.meta["id"])
             assert expectation.description.endswith(".")
             assert "rows" in expectation.meta
-    assert len(ids) == len(set(ids)) == 17
+    assert len(ids) == len(set(ids)) == 18
     for module in MODULES:
         for function in _builders(module):
             assert "Prevents:" in (function.__doc__ or ""), function

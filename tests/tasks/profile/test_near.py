@@ -9,7 +9,9 @@ import numpy
 import pytest
 
 from tasks.profile.keys import row_keys
-from tasks.profile.near import Texts, find_clusters
+from tasks.profile.near import find_clusters
+from tasks.profile.overlap import overlap_with
+from tasks.profile.shingles import Texts
 from tasks.profile.words import compared_text, word_hashes
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgk" for b in ("al", "en", "or", "ui") for c in "mnrst"]
@@ -133,3 +135,22 @@ def test_no_words_and_no_rows_are_no_error() -> None:
     empty = numpy.zeros(0, int)
     none = Texts(empty.astype("u4"), numpy.zeros(1, int), empty.astype("u8"), empty.astype("u8"))
     assert len(find_clusters(none, empty)) == 0
+
+
+def test_overlap_is_the_share_of_runs_of_eight_words() -> None:
+    """Compared with sets of tuples; the filter may err once in a thousand runs."""
+    rows = long_rows(300, words=80, seed=9)
+    rng = random.Random(2)
+    for row in rows[:100]:
+        cut = rng.randrange(0, 60)
+        row[10 : 10 + cut] = rng.choice(rows[200:])[:cut]
+    rows += [words[:5] for words in rows[200:220]]
+    texts = texts_of([{"text": " ".join(row)} for row in rows])
+    judging, learning = numpy.arange(200, 300), numpy.array([*range(200), 300, 301])
+    found = overlap_with(texts, judging, learning)
+    judged = {tuple(rows[at][i : i + 8]) for at in judging for i in range(73)}
+    for at, share in zip(learning, found, strict=True):
+        runs = [tuple(rows[at][i : i + 8]) for i in range(len(rows[at]) - 7)]
+        expected = sum(run in judged for run in runs) / len(runs) if runs else 0
+        assert share == pytest.approx(expected, abs=0.03)
+    assert overlap_with(texts, judging[:0], learning).sum() == 0
