@@ -193,8 +193,10 @@ def _taskmaster(split: str) -> Callable[[Path], Rows]:
 
 
 def _mgsm(data: Path) -> Rows:
+    """Return the 250 leaked rows, and as many of gsm8k's own training set so that some stay."""
     pairs = (line.split("\t") for line in _lines(data / "mgsm" / "mgsm_en.tsv"))
-    return [{"question": question, "answer": answer} for question, answer in pairs]
+    leaked = [{"question": question, "answer": answer} for question, answer in pairs]
+    return leaked + _gsm8k("train").rows(data)[:250]
 
 
 def _seed_tasks(data: Path) -> Rows:
@@ -259,7 +261,7 @@ SETS = (
     Graded("sms-spam", _sms, _sms_defects),
     _presidio(),
     Graded(
-        "mgsm_en, gsm8k as test",
+        "mgsm_en + gsm8k, gsm8k as test",
         _mgsm,
         lambda data: {"rows of gsm8k's test set": ("leaks_into_test", set(range(250)))},
         test_rows=_gsm8k("test").rows,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import DataCheck
-from tasks.errors import StageError
+from tasks.errors import RecipeError, StageError
 from tasks.profile.prevents import write_notes
 from tasks.profile.rows import REASONS
 from tasks.signals.frame import add_checks
@@ -78,6 +78,7 @@ def run_checkpoint(
 
     Raises:
         StageError: A check could not be computed.
+        RecipeError: A check of the user's own could not.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
@@ -171,11 +172,12 @@ def _positions(result: Any, frame: pandas.DataFrame) -> tuple[str, list[int]]:  
 
 def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 - theirs has no type
     config = result.expectation_config
-    if result.exception_info.get("raised_exception"):
-        raise StageError(
-            f"data check {config.meta['id']}: could not be computed: "
-            f"{result.exception_info.get('exception_message')}"
-        )
+    problem = _problem(result.exception_info)
+    if problem is not None:
+        said = f"could not be computed: {problem}"
+        if "own" in config.meta:
+            raise RecipeError(f"{config.meta['own']}: check {config.meta['id']!r} {said}")
+        raise StageError(f"data check {config.meta['id']}: {said}")
     failing = listed_rows(frame, config.meta["rows"])
     limit = config.kwargs.get("max_value", config.kwargs.get("min_value"))
     # An expectation about a column reports its value, one about rows how many broke it.
@@ -192,6 +194,13 @@ def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 -
         sentence=config.description,
         prevents=config.notes if isinstance(config.notes, str) else "",
     )
+
+
+def _problem(info: dict[str, Any]) -> str | None:
+    """Return what went wrong in computing a check: said once, or once for each of its metrics."""
+    said = [info] if "raised_exception" in info else list(info.values())
+    raised = [each for each in said if each.get("raised_exception")]
+    return " ".join(str(raised[0].get("exception_message")).split())[:300] if raised else None
 
 
 def _number(value: float | None) -> float | None:

@@ -61,7 +61,7 @@ def read_suite(
         if wanted in used:
             raise RecipeError(f"{place}: the id {wanted!r} is taken.")
         used.add(wanted)
-        expectation.meta = {**meta, "id": wanted, "rows": meta.get("rows")}
+        expectation.meta = {**meta, "id": wanted, "rows": meta.get("rows"), "own": where}
         expectation.id = None
         if not expectation.description:
             expectation.description = f"{kind} on {_columns_of(expectation) or 'the table'}."

@@ -18,6 +18,7 @@ from expectations import (
     text_quality,
     tokens,
 )
+from tasks.base_model import find_path
 from tasks.profile.own_suite import read_suite
 from tasks.recipe import ValidationSection
 from tasks.run_folder import file_sha256
@@ -47,7 +48,9 @@ def suites_of(
         suites.append(drift.suite())
     if validation.suite:
         taken = [str((each.meta or {}).get("id")) for s in suites for each in s.expectations]
-        suites.append(read_suite(Path(validation.suite), columns, parameters, taken))
+        # Names of files and splits are no numbers, and not in what Great Expectations is given.
+        numbers = [column for column in columns if column not in ("source", "split")]
+        suites.append(read_suite(_place(validation.suite), numbers, parameters, taken))
     return suites
 
 
@@ -58,10 +61,15 @@ def compare(validation: ValidationSection, frame: DataFrame) -> None:
         DataError: The reference is missing or no profile.
     """
     if validation.reference:
-        add_drift(frame, read_reference(Path(validation.reference)))
+        add_drift(frame, read_reference(_place(validation.reference)))
 
 
 def named_files(validation: ValidationSection) -> list[str]:
     """Return the hashes of the files the section names, which may change while their names stay."""
-    named = (Path(path) for path in (validation.reference, validation.suite) if path)
+    named = (_place(path) for path in (validation.reference, validation.suite) if path)
     return [file_sha256(path) for path in named if path.is_file()]
+
+
+def _place(name: str) -> Path:
+    """Return where a file the recipe names lies: from the working directory, else the checkout."""
+    return find_path(name) or Path(name)

@@ -12,8 +12,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tasks.signals.redaction import private_data
+
 __all__ = ["masked", "shortened", "visible"]
 
+#: All letters and digits but a first one.
+DOTTED = re.compile(r"(?<!^)\w")
 #: The same for every control character: the picture Unicode has for it (U+2400 and on).
 PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 #: Line breaks stay line breaks and are shown as well; zero-width joiners are part of many scripts.
@@ -50,8 +54,14 @@ def visible(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Return text of the same length in which what looks personal or secret is dots."""
-    return PERSONAL.sub(lambda found: re.sub(r"(?<!^)\w", "•", found[0]), text)
+    """Return text of the same length in which what looks personal or secret is dots.
+
+    Whatever the privacy checks find is masked, and what only looks like it.
+    """
+    for found in private_data(text):
+        dots = DOTTED.sub("•", text[found.start : found.end])
+        text = text[: found.start] + dots + text[found.end :]
+    return PERSONAL.sub(lambda found: DOTTED.sub("•", found[0]), text)
 
 
 def shortened(text: str, characters: int) -> str:

@@ -46,8 +46,9 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 
-#: A digit as tenth character of a word or later: all long random values but those of letters only.
-LONG = re.compile(r"[0-9](?<=[\w+/=!@#$%^&*.~-]{10})")
+#: A digit as tenth character of a word or later, with a letter among the ten: all long random
+#: values but those of letters only, and no sum.
+LONG = re.compile(r"[0-9](?<=[\w+/=!@#$%^&*.~-]{10})(?<![0-9+/=$%*.~-]{10})")
 SHAPES_OF_LETTERS = tuple(
     shape for shape in SHAPES if shape[0] in ("AKIA", "ASIA", "hf_", "PRIVATE KEY")
 )

@@ -50,7 +50,7 @@ CODE_WORDS = (
 CODE = re.compile(r"\breturn\b.*[;:(]|\bf[\"']|\bclass \w+[:({]|\$\w|\bcurl\b|\bvar \w|\bset of\b")
 #: {{name}}, {first_name}, ${user}, <INSERT NAME>, [Your Name], %%NAME%%, lorem ipsum.
 BRACED = re.compile(
-    r"\{\{ ?[A-Za-z_][\w. -]{0,40} ?\}\}|(?<![\w\\$}\]^_#({'\"=])\{[a-z_]\w{1,30}\}"
+    r"\{\{ ?[A-Za-z_][\w. -]{0,40} ?\}\}|\{(?<![\w\\$}\]^_#({'\"=]\{)[a-z_]\w{1,30}\}"
 )
 ANGLED = re.compile(
     r"<(?:INSERT|YOUR|ENTER|ADD|FILL)[ _][^<>\n]{0,60}>"

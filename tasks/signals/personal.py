@@ -111,29 +111,22 @@ NOBODYS = frozenset(
 )
 
 
-def personal_data(text: str) -> list[Found]:
-    """Return what was found; places do not overlap."""
-    found = list(_emails(text)) if "@" in text else []
+def personal_data(text: str) -> Iterator[Found]:
+    """Yield what was found, kind by kind; a number inside an address is found as both."""
+    if "@" in text:
+        yield from _emails(text)
     longest = 0
     for match in NUMBER.finditer(text):
-        start, end = match.span()
-        longest = max(longest, end - start)
-        if any(start < other.end and other.start < end for other in found):
-            continue
+        longest = max(longest, match.end() - match.start())
         each = _kind_of(text, match)
         if each is not None:
-            found.append(each)
+            yield each
     if longest >= 6:
-        for each in _ibans(text):
-            found = [f for f in found if f.end <= each.start or each.end <= f.start]
-            found.append(each)
+        yield from _ibans(text)
     if text.count(":") >= 7:
-        found += [
-            Found("ip", *match.span())
-            for match in IPV6.finditer(text)
-            if ipaddress.ip_address(match.group()).is_global
-        ]
-    return found
+        for match in IPV6.finditer(text):
+            if ipaddress.ip_address(match.group()).is_global:
+                yield Found("ip", *match.span())
 
 
 def _kind_of(text: str, match: re.Match[str]) -> Found | None:

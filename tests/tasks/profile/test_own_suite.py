@@ -58,6 +58,18 @@ def test_json_and_python_run_beside_ours(tmp_path: Path) -> None:
     assert report.verdict == "warn"
 
 
+def test_a_check_that_cannot_be_computed_is_one_line_too(tmp_path: Path) -> None:
+    check = {
+        "type": "expect_column_values_to_match_regex",
+        "kwargs": {"column": "tokens", "regex": "("},
+    }
+    own = written(tmp_path, {"expectations": [check]})
+    data = write_jsonl(tmp_path / "d.jsonl", pairs(60))
+    with pytest.raises(RecipeError, match="check 'ours-1' could not be computed") as error:
+        validated(data, tmp_path / "run", {"suite": str(own)})
+    assert "\n" not in str(error.value)
+
+
 BROKEN: list[tuple[object, str, str]] = [
     (None, "none.json", "is no file"),
     ("", "ours.yaml", r"must be .json"),

@@ -6,7 +6,7 @@ import math
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.signals.drift import psi
@@ -19,11 +19,13 @@ def test_the_worked_example() -> None:
     assert psi([50, 50], [90, 10]) == pytest.approx(plain - 2 / 100)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_equal_shares_are_no_drift(mine: list[int]) -> None:
     assert psi(mine, [3 * count for count in mine]) == 0
 
 
+@settings(deadline=None)
 @given(counts, st.integers(0, 11))
 def test_it_is_the_same_both_ways_and_never_negative(mine: list[int], turn: int) -> None:
     other = mine[turn % len(mine) :] + mine[: turn % len(mine)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.reports import visible
 from tasks.signals.redaction import MASKS, masked, private_data, redacted
 
 #: Invented, but of the right shape: check digits hold, prefixes are the providers'.
@@ -69,6 +71,9 @@ def test_private_data_are_found_and_masked(kind: str, value: str) -> None:
     text = f"Please use {value}, thank you."
     assert [(f.kind, text[f.start : f.end]) for f in private_data(text)] == [(kind, value)]
     assert masked(text) == f"Please use {MASKS[kind]}, thank you."
+    shown = visible.masked(text)
+    assert len(shown) == len(text)
+    assert not set(re.findall(r"\w{3,}", value)) & set(re.findall(r"\w{3,}", shown))
 
 
 @pytest.mark.parametrize("text", NOT_PRIVATE, ids=lambda text: text[:24])
@@ -120,6 +125,7 @@ def test_a_row_is_masked_in_every_text_and_nowhere_else() -> None:
     assert row["messages"][0]["content"] == "mail jana@posta.cz"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("aB3 @.-+()/_=:,\n€ü4539148803436467"), max_size=200))
 def test_masking_twice_changes_nothing_and_keeps_the_rest(text: str) -> None:
     once = masked(text)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.signals.characters import SCRIPTS, mojibake, script_of
@@ -157,6 +157,7 @@ def test_the_script_of_most_letters_is_told(text: str, script: str) -> None:
     assert SCRIPTS[script_of(text)] == script
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=0xC0, max_codepoint=0xFF), min_size=1, max_size=40))
 def test_text_misread_as_latin_1_is_found_and_the_original_is_not(text: str) -> None:
     misread = text.encode().decode("latin-1")
@@ -165,6 +166,7 @@ def test_text_misread_as_latin_1_is_found_and_the_original_is_not(text: str) -> 
     assert mojibake(letters) == 0
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["prompt", "completion", "text"]), st.text(max_size=300)))
 def test_any_text_gives_numbers_in_range(row: dict[str, str]) -> None:
     signals = signals_of(row)
