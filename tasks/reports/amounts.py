@@ -11,8 +11,8 @@ SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates", 
 #: Checks that ask for at least the threshold; all others for at most.
 AT_LEAST = {"train-rows", "validation-size", "test-size"}
 
-FAILURES = ("critical", "warning")
-ORDER = ("critical", "warning", "note", "ok")
+FAILURES = ("refused", "critical", "warning", "waived")
+ORDER = (*FAILURES, "note", "ok")
 WORDS = {"pass": "passed", "warn": "passed with warnings", "fail": "failed"}
 
 
@@ -41,9 +41,11 @@ def _unit(check: DataCheck) -> str:
 
 
 def outcome(check: DataCheck) -> str:
-    """Return ok, note, warning or critical."""
+    """Return ok, note, warning or critical; waived or refused if a review said so."""
     if check.passed:
         return "ok"
+    if check.decision is not None:
+        return {"accept": "waived", "reject": "refused"}[check.decision]
     return "note" if check.severity == "info" else check.severity
 
 
@@ -71,7 +73,7 @@ def summary(report: DataReport) -> str:
     lost = report.rows_in - report.rows_out
     parts = [f"{count[name]} {name}" for name in count if count[name]]
     checks = (
-        f"{' and '.join(parts)} of {len(report.checks)} checks failed"
+        f"{', '.join(parts)} of {len(report.checks)} checks failed"
         if parts
         else (f"all {len(report.checks) - sum(c.severity == 'info' for c in failed)} checks hold")
     )
