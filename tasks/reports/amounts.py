@@ -68,18 +68,19 @@ def severities(report: DataReport) -> dict[str, int]:
 
 def summary(report: DataReport) -> str:
     """Return the verdict as one sentence."""
-    failed = [check for check in report.checks if not check.passed]
     count = {name: number for name, number in severities(report).items() if name in FAILURES}
     lost = report.rows_in - report.rows_out
     parts = [f"{count[name]} {name}" for name in count if count[name]]
     checks = (
         f"{', '.join(parts)} of {len(report.checks)} checks failed"
         if parts
-        else (f"all {len(report.checks) - sum(c.severity == 'info' for c in failed)} checks hold")
+        else f"all {len(report.checks) - severities(report)['note']} checks hold"
     )
+    # A report whose only blemish are rows that were left out has no warning to speak of.
+    word = "passed" if report.verdict == "warn" and not parts else WORDS[report.verdict]
     return (
-        f"The data gate {WORDS[report.verdict]}: {checks}; {report.rows_out:,} of "
-        f"{report.rows_in:,} rows go on, {lost:,} were rejected."
+        f"The data gate {word}: {checks}; {report.rows_out:,} of {report.rows_in:,} rows go on, "
+        f"{lost:,} {'was' if lost == 1 else 'were'} rejected."
     )
 
 
