@@ -9,16 +9,18 @@ from typing import Literal
 
 from tasks.record import Record
 
-__all__ = ["DataCheck", "DataReport", "Review", "Severity"]
+__all__ = ["DataCheck", "DataReport", "Review", "Severity", "Unit"]
 
 Severity = Literal["critical", "warning", "info"]
+Unit = Literal["share", "rows", "tokens", "number"]
 
 
 class DataCheck(Record):
     """One expectation and what it saw; `rows` are up to 1,000 source lines, 1-based.
 
     `prevents` is the failure in the field that the check is there for; `decision` is what a
-    review said of the finding.
+    review said of the finding. `observed` and `threshold` are in `unit`; `at_least` is whether the
+    threshold is the least allowed, else it is the most.
     """
 
     id: str
@@ -31,6 +33,8 @@ class DataCheck(Record):
     sentence: str
     prevents: str = ""
     decision: Literal["accept", "reject"] | None = None
+    unit: Unit = "rows"
+    at_least: bool = False
 
 
 class Review(Record):

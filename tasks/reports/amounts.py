@@ -6,11 +6,6 @@ from tasks.contracts import DataCheck, DataReport
 
 __all__ = ["limit", "lines", "observed", "order", "outcome", "severities", "summary"]
 
-#: Checks whose numbers are shares: of all rows, leakage of the split it leaks into.
-SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates", "leakage"}
-#: Checks that ask for at least the threshold; all others for at most.
-AT_LEAST = {"train-rows", "validation-size", "test-size"}
-
 FAILURES = ("refused", "critical", "warning", "waived")
 ORDER = (*FAILURES, "note", "ok")
 WORDS = {"pass": "passed", "warn": "passed with warnings", "fail": "failed"}
@@ -20,24 +15,30 @@ def observed(check: DataCheck) -> str:
     """Return what was seen: a share as a percentage with its rows, else a number."""
     if check.observed is None:
         return "nothing"
-    if check.id in SHARES:
+    if check.unit == "share":
         rows = "row" if check.unexpected_count == 1 else "rows"
         return f"{_percent(check.observed)} ({check.unexpected_count:,} {rows})"
-    return f"{check.observed:,.0f} {_unit(check)}"
+    return f"{_number(check.observed)} {_unit(check)}".rstrip()
 
 
 def limit(check: DataCheck) -> str:
     """Return the threshold in the same unit, with its direction."""
     if check.threshold is None:
         return "none"
-    sign = "≥" if check.id in AT_LEAST else "≤"
-    if check.id in SHARES:
+    sign = "≥" if check.at_least else "≤"
+    if check.unit == "share":
         return f"{sign} {_percent(check.threshold)}"
-    return f"{sign} {check.threshold:,.0f}"
+    return f"{sign} {_number(check.threshold)}"
 
 
 def _unit(check: DataCheck) -> str:
-    return "tokens" if check.id == "token-lengths" else "row" if check.observed == 1 else "rows"
+    if check.unit == "rows" and check.observed == 1:
+        return "row"
+    return "" if check.unit == "number" else check.unit
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
 
 
 def outcome(check: DataCheck) -> str:
