@@ -1,4 +1,4 @@
-"""The command line: run, plan, validate, recommend, generate, up.
+"""The command line: run, plan, validate, review, recommend, generate, clean, up.
 
 Nothing heavy is imported before a command needs it; a repeat of a finished run is answered from its
 folder without Prefect. Exit codes are those of `tasks.errors.ExitCode`.
@@ -44,6 +44,8 @@ CloudOption = Annotated[bool, typer.Option("--cloud", help="Use a Prefect Cloud 
 CODES = {
     "Completed": ExitCode.DONE,
     "Planned": ExitCode.DONE,
+    "Validated": ExitCode.DONE,
+    "ReviewNeeded": ExitCode.GATE,
     "DataRejected": ExitCode.GATE,
     "QualityRejected": ExitCode.GATE,
     "PublishRejected": ExitCode.GATE,
@@ -94,12 +96,48 @@ def validate(
 
 
 @app.command()
+def review(
+    run: Annotated[str, typer.Argument(help="A run folder, a run's name, or a recipe.")],
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHECK", help="A finding to accept; all: every one not critical."),
+    ] = None,
+    reject: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="A finding to stop at; or all.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    until: Annotated[str | None, typer.Option(help="The last day it holds: 2027-01-31.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who decides; you if left out.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Only show what was decided.")] = False,
+) -> None:
+    """Accept or reject findings of a data report; at a terminal without flags it asks."""
+    from flows.review_command import Decisions
+    from flows.review_command import review as decide
+
+    said = Decisions(accept or (), reject or (), reason, until, by)
+    sys.exit(int(decide(run, said, listed=listed)))
+
+
+@app.command()
 @as_command
 def recommend(flags: Flags) -> None:
     """Choose full fine-tuning, LoRA or QLoRA, with reasons, memory, hours and dollars."""
     from flows.recommend_command import recommend_command
 
     recommend_command(flags)
+
+
+@app.command()
+def clean(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Run folders, runs' names, or recipes.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
+) -> None:
+    """Delete the files of runs that hold rows of the data; reports and weights stay."""
+    from flows.clean_command import clean as delete
+
+    sys.exit(int(delete(runs or (), everything=everything)))
 
 
 @app.command()

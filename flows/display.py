@@ -37,6 +37,7 @@ if not console.is_terminal and "COLUMNS" not in os.environ:
 LISTED_LINES = 4
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "met": "green"}
+COLOURS |= {"waived": "yellow", "refused": "red"}
 COLOURS |= {"undecided": "yellow", "missed": "red", "critical": "red", "warning": "yellow"}
 
 
@@ -68,7 +69,8 @@ def data_report_table(report: DataReport, splits: Splits) -> Table:
             check.id,
             Text(check.severity, COLOURS.get(check.severity, "")),
             Text(
-                amounts.outcome(check), "green" if check.passed else COLOURS.get(check.severity, "")
+                amounts.outcome(check),
+                "green" if check.passed else COLOURS.get(amounts.outcome(check), ""),
             ),
             amounts.observed(check),
             amounts.limit(check),

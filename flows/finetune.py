@@ -6,24 +6,22 @@ ends the flow in a state with its name, without a traceback and without a retry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
+from flows.gating import call, data_gate, error_state
 from flows.reporting import Reporter
 from flows.runs import PLAN, Outcome, Run, open_run
-from tasks.contracts import DataCheck, Evidence, Recommendation, Record, Release
-from tasks.errors import ExitCode, FinetuneError
+from tasks.contracts import Evidence, Recommendation, Release
+from tasks.errors import FinetuneError
 from tasks.evaluation import evaluate
 from tasks.preparation import prepare
 from tasks.publication import publish
 from tasks.recommendation import recommend
-from tasks.reports import amounts
 from tasks.run_folder import STAGES
 from tasks.training import train
-from tasks.validation import validate
 
 __all__ = ["finetune"]
 
@@ -50,7 +48,7 @@ def finetune(
             outcome = _stages(run, reporter, dry_run=dry_run)
             run.write_outcome(outcome)
     except FinetuneError as error:
-        return Failed(name=_error_state(error), message=str(error))
+        return Failed(name=error_state(error), message=str(error))
     finally:
         reporter.close()
     if outcome.state in ("Completed", "Planned"):
@@ -62,13 +60,9 @@ def _stages(run: Run, reporter: Reporter, *, dry_run: bool) -> Outcome:
     """Go through the stages in order, and say how the run ended."""
     recipe, base, folder = run.recipe, run.base, run.folder
     splits = call(prepare, recipe, base, folder)
-    report = call(validate, recipe, splits, folder)
-    reporter.data_report(run, splits, report)
-    if report.verdict == "fail":
-        failed = [c for c in report.checks if c.severity == "critical" and not c.passed]
-        told = "; ".join(_failure(check) for check in failed)
-        page = folder.path / report.report_path
-        return Outcome("DataRejected", f"{told}. Report: {page}", PLAN[:2])
+    report, stopped = data_gate(run, splits, reporter)
+    if stopped is not None:
+        return stopped
     choice = call(recommend, recipe, base, splits, report, folder)
     reporter.recommendation(choice)
     refusal = _refusal(choice)
@@ -97,25 +91,6 @@ def _stages(run: Run, reporter: Reporter, *, dry_run: bool) -> Outcome:
     return Outcome("Completed", f"{release.name} v{release.version} in {release.path}", STAGES)
 
 
-def call(stage: Callable[..., Any], *inputs: Any) -> Any:  # noqa: ANN401 - the stage's record
-    """Run a stage and return its record, or raise the error it told."""
-    state: State[Any] = stage(*inputs, return_state=True)
-    told = state.data
-    if isinstance(told, FinetuneError):
-        raise told
-    result = state.result()
-    record = result.result() if isinstance(result, State) else result
-    assert isinstance(record, Record), type(record)
-    return record
-
-
-def _failure(check: DataCheck) -> str:
-    """Return what a check saw, what was allowed, and the first lines it names."""
-    lines = ", ".join(map(str, check.rows[:5])) + (", ..." if len(check.rows) > 5 else "")
-    seen = amounts.observed(check), amounts.limit(check)
-    return f"{check.id} {seen[0]}, allowed {seen[1]}" + (f" (lines {lines})" if lines else "")
-
-
 def _refusal(choice: Recommendation) -> Outcome | None:
     """Return the gate's outcome where no training is advised or possible."""
     states = {"nothing_fits": "NothingFits", "prompting": "DataRejected"}
@@ -134,13 +109,3 @@ def _plan_line(choice: Recommendation) -> str:
         else ""
     )
     return f"{choice.method}{rank}; nothing was trained (dry run)"
-
-
-def _error_state(error: FinetuneError) -> str:
-    """Name the state of a told error; `flows/cli.py` maps it to an exit code."""
-    names = {
-        ExitCode.GATE: "PublishRejected",
-        ExitCode.INPUT: "InputRejected",
-        ExitCode.NOTHING_FITS: "NothingFits",
-    }
-    return names.get(error.exit_code, "StageFailed")

@@ -15,6 +15,7 @@ from prefect import get_run_logger
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
+    create_table_artifact,
     update_progress_artifact,
 )
 from rich.console import RenderableType
@@ -30,7 +31,7 @@ from flows.display import (
 from flows.recommendation_page import recommendation_page
 from flows.runs import Run
 from tasks.contracts import Checkpoint, DataReport, Recommendation, Release, Scorecard, Splits
-from tasks.reports.data_markdown import data_report_markdown
+from tasks.reports.data_markdown import data_report_markdown, data_report_rows
 from tasks.reports.recommendation_markdown import recommendation_markdown
 from tasks.reports.scorecard_markdown import scorecard_markdown
 
@@ -117,6 +118,11 @@ class Reporter:
             key="data-report",
             markdown=data_report_markdown(report),
             description=f"data gate: {report.verdict}",
+        )
+        create_table_artifact(
+            key="data-checks",
+            table=data_report_rows(report),
+            description=f"every check of the data gate: {report.verdict}",
         )
         self.show(data_report_table(report, splits))
         self.say(f"data report: {run.folder.path / report.report_path}")

@@ -17,11 +17,13 @@ from typing import Any
 
 from tasks.base_model import BaseModelFiles, resolve
 from tasks.chat_template import find_template, no_template
+from tasks.contracts import DataReport
 from tasks.errors import DataError
 from tasks.estimates.hardware import detect
 from tasks.readers.sources import find_sources
 from tasks.recipe import Recipe
 from tasks.recipe_file import LoadedRecipe, as_yaml, load_recipe
+from tasks.reviews import live_reviews
 from tasks.run_folder import (
     STAGES,
     RunFolder,
@@ -88,10 +90,23 @@ class Run:
             return None, ""
         except (ValueError, KeyError):
             return None, "outcome.json is damaged"
-        if outcome.state == "Planned" and not dry_run:
+        if outcome.state == "ReviewNeeded" or (outcome.state == "Planned" and not dry_run):
             return None, ""
-        why = self.folder.spoiled(outcome.stages) or self._spoiled_release(outcome)
+        why = (
+            self.folder.spoiled(outcome.stages)
+            or self._changed_review(outcome)
+            or self._spoiled_release(outcome)
+        )
         return (None, why) if why else (outcome, "")
+
+    def _changed_review(self, outcome: Outcome) -> str:
+        """Return that a finding was reviewed since, or that a review ran out, or nothing."""
+        if "validate" not in outcome.stages:
+            return ""
+        report = self.folder.record("validate", DataReport)
+        live = live_reviews(self.folder.reviews_path, report.data_sha256)
+        known = tuple(review.model_copy(update={"void": ""}) for review in report.reviews)
+        return "" if live == known else "the review of its data changed"
 
     def _spoiled_release(self, outcome: Outcome) -> str:
         if "publish" not in outcome.stages:

@@ -18,8 +18,9 @@ from tasks.recommendation_records import Option as Option
 from tasks.recommendation_records import Reason as Reason
 from tasks.recommendation_records import Variant as Variant
 from tasks.record import Record
-
-Severity = Literal["critical", "warning", "info"]
+from tasks.report_records import DataCheck as DataCheck
+from tasks.report_records import DataReport
+from tasks.report_records import Review as Review
 
 
 class Linear(Record):
@@ -83,37 +84,6 @@ class Rejected(Record):
     source: str
     line: int
     reasons: tuple[str, ...]
-
-
-class DataCheck(Record):
-    """One expectation and what it saw; `rows` are up to 1,000 source lines, 1-based.
-
-    `prevents` is the failure in the field that the check is there for.
-    """
-
-    id: str
-    severity: Severity
-    passed: bool
-    observed: float | None
-    threshold: float | None
-    unexpected_count: int
-    rows: tuple[int, ...]
-    sentence: str
-    prevents: str = ""
-
-
-class DataReport(Record):
-    """The verdict of the data gate, and the page that people review."""
-
-    verdict: Literal["pass", "warn", "fail"]
-    rows_in: int
-    rows_out: int
-    rejected: dict[str, int]
-    splits: dict[str, int]
-    checks: tuple[DataCheck, ...]
-    token_percentiles: dict[str, int]
-    loss_token_fraction: float
-    report_path: str
 
 
 class Checkpoint(Record):

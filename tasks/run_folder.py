@@ -1,5 +1,6 @@
 """The run folder: where everything a run makes lies, and what of it is still good.
 
+    runs/<name>/reviews.jsonl                        what people decided about findings
     runs/<name>/<identity>/
         recipe.resolved.yaml  snapshot.json          what was asked for, and of which files
         <stage>/manifest.json <stage>/...            what each stage made, with hashes
@@ -32,6 +33,7 @@ from pydantic import BaseModel
 from tasks.contracts import Record
 from tasks.errors import FolderError
 from tasks.processes import CHECKOUT
+from tasks.raw_rows import protect
 
 __all__ = ["STAGES", "RunFolder", "environment", "file_sha256", "text_sha256", "write_atomically"]
 
@@ -113,6 +115,11 @@ class RunFolder:
     environment: dict[str, str]
     say: Callable[[str], None] = lambda _line: None
     progress: Callable[[dict[str, Any]], None] = lambda _event: None
+
+    @property
+    def reviews_path(self) -> Path:
+        """The file of reviews: beside the runs of this name, for a review outlives a run."""
+        return self.path.parent / "reviews.jsonl"
 
     def stage(self, stage: str) -> Path:
         """Return the folder of a stage."""
@@ -205,6 +212,7 @@ class RunFolder:
         self._clear(folder, inputs, keep)
         start = time.monotonic()
         record = work(folder)
+        protect(self.path)
         self._write_manifest(folder, record, inputs, time.monotonic() - start, keep)
         return record
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
@@ -17,10 +17,11 @@ from tasks.profile.suites import compare, named_files, suites_of
 from tasks.recipe import Recipe
 from tasks.reports.data_docs import make_offline
 from tasks.reports.data_page import data_page
+from tasks.reviews import data_sha256, decided, live_reviews, suites_sha256
 from tasks.run_folder import RunFolder, write_atomically
 from tasks.stage import stage
 
-__all__ = ["validate", "verdict_of"]
+__all__ = ["validate"]
 
 #: Rule D1 of the decision tree: below, a prompt with examples does better than fine-tuning.
 MIN_TRAIN_ROWS = 500
@@ -39,7 +40,8 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
         checks, evidence = run_checkpoint(
             frame, lambda: suites_of(recipe.validation, frame.columns, parameters), parameters, site
         )
-        report = _report(splits, checks, f"{stage_folder.name}/report.html")
+        own = f"{stage_folder.name}/report.html"
+        report = decided(_report(splits, checks, evidence["suites"], own), reviews)
         page = data_page(gather(recipe.name, report, splits, (frame, evidence), folder.path))
         write_atomically(stage_folder / "report.html", page)
         make_offline(site, report, evidence["suite_of"], recipe.name, stage_folder / "report.html")
@@ -49,7 +51,9 @@ def validate(recipe: Recipe, splits: Splits, folder: RunFolder) -> DataReport:
         folder.progress(_event(len(checks), f"{len(checks)} checks: {report.verdict}"))
         return report
 
-    inputs = [recipe.name, recipe.validation, splits, named_files(recipe.validation)]
+    reviews = live_reviews(folder.reviews_path, data_sha256(splits))
+    files = named_files(recipe.validation)
+    inputs = [recipe.name, recipe.validation, splits, files, reviews]
     return folder.remember("validate", DataReport, inputs, work)
 
 
@@ -65,11 +69,13 @@ def _parameters(recipe: Recipe, splits: Splits) -> dict[str, float]:
     }
 
 
-def _report(splits: Splits, checks: list[DataCheck], page: str) -> DataReport:
+def _report(
+    splits: Splits, checks: list[DataCheck], suites: list[dict[str, Any]], page: str
+) -> DataReport:
     rows = {name: getattr(splits, name).rows for name in ("train", "validation", "test")}
     parts = (splits.train, splits.validation, splits.test)
     return DataReport(
-        verdict=verdict_of(checks, rejected=splits.rows_in - sum(rows.values())),
+        verdict="pass",  # said by `decided`, which knows the reviews
         rows_in=splits.rows_in,
         rows_out=sum(rows.values()),
         rejected=splits.rejected,
@@ -78,15 +84,9 @@ def _report(splits: Splits, checks: list[DataCheck], page: str) -> DataReport:
         token_percentiles=splits.token_percentiles,
         loss_token_fraction=sum(p.loss_tokens for p in parts) / sum(p.tokens for p in parts),
         report_path=page,
+        data_sha256=data_sha256(splits),
+        suite_sha256=suites_sha256(suites),
     )
-
-
-def verdict_of(checks: list[DataCheck], *, rejected: int) -> Literal["pass", "warn", "fail"]:
-    """Return fail on a failed critical check; warn on a failed warning or any rejected row."""
-    failed = {check.severity for check in checks if not check.passed}
-    if "critical" in failed:
-        return "fail"
-    return "warn" if "warning" in failed or rejected else "pass"
 
 
 def _event(done: int, text: str) -> dict[str, object]:

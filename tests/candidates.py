@@ -14,6 +14,7 @@ from tasks.contracts import (
     Evidence,
     Hyperparameters,
     Recommendation,
+    Review,
     Scorecard,
     Split,
     Splits,
@@ -26,6 +27,12 @@ __all__ = ["Candidate", "build_candidate"]
 
 COLOURS = ("red", "green", "blue", "yellow", "black")
 THINGS = ("apple", "sky", "grass", "sun", "night", "rose", "sea")
+
+WAIVER = Review(
+    decision="accept", check="empty-answers", reason="the <b>form</b>'s last page",
+    reviewer="Ann", until="2099-01-31", at="2026-11-23T20:00:00+0000", run="abc",
+    data_sha256="d", suite_sha256="s", threshold=0.01,
+)  # fmt: skip
 
 
 def chat(index: int) -> dict[str, Any]:
@@ -60,6 +67,7 @@ class Candidate:
             token_percentiles={"50": 30},
             loss_token_fraction=0.2,
             report_path="validate/report.html",
+            reviews=(WAIVER, WAIVER.model_copy(update={"check": "old", "void": "it changed"})),
         )
         return Evidence(
             splits=self.splits,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tasks.contracts import CostEstimate, MemoryEstimate
+from tasks.contracts import CostEstimate, MemoryEstimate, Review
 from tasks.exports.lineage import Lineage, lineage_json
 from tasks.exports.loading_code import loading_code
 from tasks.reports.scorecard_markdown import scorecard_markdown
@@ -119,8 +120,21 @@ def _data(line: Lineage) -> str:
             f"The data gate said **{report.verdict}**. Rows are of the form {escaped(splits.format)}; "
             f"at most {splits.max_length:,} tokens each."
         ),
+        *_reviews(report.reviews),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _reviews(reviews: Sequence[Review]) -> list[str]:
+    """Return what somebody decided about the data gate's findings."""
+    told = [
+        f"- {escaped(r.check)}: {'accepted' if r.decision == 'accept' else 'rejected'} by "
+        f"{escaped(r.reviewer)} on {r.at[:10]}, {f'until {r.until}' if r.until else 'no last day'}: "
+        f"{escaped(r.reason)}"
+        for r in reviews
+        if not r.void
+    ]
+    return ["", "Findings that were reviewed:", "", *told] if told else []
 
 
 def _method(line: Lineage) -> str:

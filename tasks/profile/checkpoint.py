@@ -19,6 +19,7 @@ from tasks.contracts import DataCheck
 from tasks.errors import RecipeError, StageError
 from tasks.profile.prevents import write_notes
 from tasks.profile.rows import REASONS
+from tasks.report_records import Unit
 from tasks.signals.frame import add_checks
 
 if TYPE_CHECKING:
@@ -193,6 +194,10 @@ def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 -
         rows=tuple(int(line) for line in failing["line"].head(LISTED_ROWS)),
         sentence=config.description,
         prevents=config.notes if isinstance(config.notes, str) else "",
+        unit="rows"
+        if per_row
+        else _unit(config.type, config.kwargs["column"], config.meta["rows"]),
+        at_least=not per_row and config.kwargs.get("max_value") is None,
     )
 
 
@@ -201,6 +206,15 @@ def _problem(info: dict[str, Any]) -> str | None:
     said = [info] if "raised_exception" in info else list(info.values())
     raised = [each for each in said if each.get("raised_exception")]
     return " ".join(str(raised[0].get("exception_message")).split())[:300] if raised else None
+
+
+def _unit(kind: str, column: str, rows: str | None) -> Unit:
+    """Return what an expectation about a column counts in: the mean of a 0/1 column is a share."""
+    if column.endswith("_share") or ("_mean_" in kind and column == rows):
+        return "share"
+    if column.endswith("tokens"):
+        return "tokens"
+    return "rows" if "_sum_" in kind else "number"
 
 
 def _number(value: float | None) -> float | None:

@@ -6,13 +6,8 @@ from tasks.contracts import DataCheck, DataReport
 
 __all__ = ["limit", "lines", "observed", "order", "outcome", "severities", "summary"]
 
-#: Checks whose numbers are shares: of all rows, leakage of the split it leaks into.
-SHARES = {"structure", "empty-answers", "rejected", "overlength", "duplicates", "leakage"}
-#: Checks that ask for at least the threshold; all others for at most.
-AT_LEAST = {"train-rows", "validation-size", "test-size"}
-
-FAILURES = ("critical", "warning")
-ORDER = ("critical", "warning", "note", "ok")
+FAILURES = ("refused", "critical", "warning", "waived")
+ORDER = (*FAILURES, "note", "ok")
 WORDS = {"pass": "passed", "warn": "passed with warnings", "fail": "failed"}
 
 
@@ -20,30 +15,38 @@ def observed(check: DataCheck) -> str:
     """Return what was seen: a share as a percentage with its rows, else a number."""
     if check.observed is None:
         return "nothing"
-    if check.id in SHARES:
+    if check.unit == "share":
         rows = "row" if check.unexpected_count == 1 else "rows"
         return f"{_percent(check.observed)} ({check.unexpected_count:,} {rows})"
-    return f"{check.observed:,.0f} {_unit(check)}"
+    return f"{_number(check.observed)} {_unit(check)}".rstrip()
 
 
 def limit(check: DataCheck) -> str:
     """Return the threshold in the same unit, with its direction."""
     if check.threshold is None:
         return "none"
-    sign = "≥" if check.id in AT_LEAST else "≤"
-    if check.id in SHARES:
+    sign = "≥" if check.at_least else "≤"
+    if check.unit == "share":
         return f"{sign} {_percent(check.threshold)}"
-    return f"{sign} {check.threshold:,.0f}"
+    return f"{sign} {_number(check.threshold)}"
 
 
 def _unit(check: DataCheck) -> str:
-    return "tokens" if check.id == "token-lengths" else "row" if check.observed == 1 else "rows"
+    if check.unit == "rows" and check.observed == 1:
+        return "row"
+    return "" if check.unit == "number" else check.unit
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
 
 
 def outcome(check: DataCheck) -> str:
-    """Return ok, note, warning or critical."""
+    """Return ok, note, warning or critical; waived or refused if a review said so."""
     if check.passed:
         return "ok"
+    if check.decision is not None:
+        return {"accept": "waived", "reject": "refused"}[check.decision]
     return "note" if check.severity == "info" else check.severity
 
 
@@ -66,18 +69,19 @@ def severities(report: DataReport) -> dict[str, int]:
 
 def summary(report: DataReport) -> str:
     """Return the verdict as one sentence."""
-    failed = [check for check in report.checks if not check.passed]
     count = {name: number for name, number in severities(report).items() if name in FAILURES}
     lost = report.rows_in - report.rows_out
     parts = [f"{count[name]} {name}" for name in count if count[name]]
     checks = (
-        f"{' and '.join(parts)} of {len(report.checks)} checks failed"
+        f"{', '.join(parts)} of {len(report.checks)} checks failed"
         if parts
-        else (f"all {len(report.checks) - sum(c.severity == 'info' for c in failed)} checks hold")
+        else f"all {len(report.checks) - severities(report)['note']} checks hold"
     )
+    # A report whose only blemish are rows that were left out has no warning to speak of.
+    word = "passed" if report.verdict == "warn" and not parts else WORDS[report.verdict]
     return (
-        f"The data gate {WORDS[report.verdict]}: {checks}; {report.rows_out:,} of "
-        f"{report.rows_in:,} rows go on, {lost:,} were rejected."
+        f"The data gate {word}: {checks}; {report.rows_out:,} of {report.rows_in:,} rows go on, "
+        f"{lost:,} {'was' if lost == 1 else 'were'} rejected."
     )
 
 

@@ -43,6 +43,7 @@ ICONS = {
     "fa-question-circle": ("circle-question.svg", "#17a2b8"),
 }
 COLOURS = {"critical": "#b3261e", "warning": "#9a6200", "info": "#35609d", "ok": "#1f8a4c"}
+COLOURS |= {"note": COLOURS["info"], "waived": COLOURS["warning"], "refused": COLOURS["critical"]}
 
 STYLE = """
 .dg { border-radius: 5px; color: #fff; font-size: 12px; font-weight: 600; padding: 1px 7px; }
@@ -159,7 +160,7 @@ def _then(box: str, found: re.Match[str]) -> str:
 
 def _badge(check: DataCheck) -> str:
     word = amounts.outcome(check)
-    colour = COLOURS["info" if word == "note" else word]
+    colour = COLOURS[word]
     return f'<span class="dg" style="background:{colour}">{word}</span>'
 
 

@@ -3,8 +3,8 @@
 Data are hostile: a control character can move the cursor of a terminal, a bidirectional mark can
 turn a line round, and a zero-width space looks like nothing. Each is shown as a symbol. What looks
 like an address, a number of somebody's or a key is masked, one dot for each letter, so that
-positions stay what they were. The patterns err on the side of masking; counting personal data is
-the business of the privacy checks.
+positions stay what they were: what the privacy checks find (`tasks/signals/`), which are made not
+to cry wolf, and shapes that only resemble it, for on a page nobody is hurt by a dot too many.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.sections.section import Section, Share
@@ -53,6 +55,9 @@ class ValidationSection(Section):
     max_length_psi: float = Field(0.25, ge=0, description="Population stability index of lengths.")
     max_label_psi: float = Field(0.25, ge=0, description="Population stability index of labels.")
     max_new_label_fraction: Share = 0.0
+    review: Literal["none", "required"] = Field(
+        "none", description="required: nothing is trained before somebody accepted the report."
+    )
     suite: str | None = Field(
         None, description="Your own checks: Great Expectations JSON, or Python with suite()."
     )

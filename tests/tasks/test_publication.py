@@ -198,6 +198,11 @@ def test_the_card_has_front_matter_and_no_rows_of_data(published) -> None:
     assert fields["library_name"] == "peft"
     for heading in ("How to load it", "Evaluation", "Data", "Method", "Limitations", "Checksums"):
         assert f"## {heading}" in body
+    assert (
+        "empty-answers: accepted by Ann on 2026-11-23, until 2099-01-31: the "
+        "&lt;b&gt;form&lt;/b&gt;'s last page" in body
+    )
+    assert "- old:" not in body
     for index in range(36):
         assert chat(index)["messages"][0]["content"] not in card
 

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.contracts import DataCheck, DataReport
 from tasks.reports.data_markdown import data_report_markdown
-from tasks.validation import verdict_of
+from tasks.reviews import verdict_of
 from tests.preparing import chats, pairs, validated, write_jsonl
 
 EMPTY = {"prompt": "what", "completion": ""}
