@@ -64,4 +64,5 @@ def _flags(recipe: str | None, answers: dict[str, Any]) -> Flags:
     if unknown:
         raise RecipeError(f"answers: {', '.join(unknown)}: no such flag of finetune recommend.")
     texts = {k: v if isinstance(v, bool) else str(v) for k, v in given.items() if v is not None}
-    return Flags(**({"recipe": recipe or None} | texts))
+    whole: dict[str, Any] = {"recipe": recipe or None} | texts
+    return Flags(**whole)
