@@ -69,6 +69,7 @@ def _stages(run: Run, reporter: Reporter, *, dry_run: bool) -> Outcome:
     if refusal is not None:
         return refusal
     if dry_run:
+        reporter.plan(run, splits, choice)
         return Outcome("Planned", _plan_line(choice), PLAN)
     checkpoint = call(train, recipe, base, choice, splits, folder)
     reporter.checkpoint(choice, checkpoint)

@@ -8,7 +8,9 @@ catalogue nor on disk is the one thing that is asked of the Hub: its config.json
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -62,6 +64,7 @@ def show(choice: Recommendation, console: Console, answered: Answered, flags: Fl
         from tasks.reports.recommendation_json import recommendation_json
 
         whole = recommendation_json(choice, answered.understood, answered.assumed)
+        whole["measured_before"] = list(history(choice))
         console.file.write(json.dumps(whole, indent=2) + "\n")
     elif flags.as_yaml:
         from tasks.reports.recommendation_yaml import recommendation_yaml
@@ -70,5 +73,27 @@ def show(choice: Recommendation, console: Console, answered: Answered, flags: Fl
     else:
         subject = f"{facts.architecture.name} on {facts.hardware.title}"
         heard = {"understood": answered.understood, "assumed": answered.assumed}
+        heard["measured before"] = history(choice)
         for part in recommendation_page(choice, subject, heard, console.width):
             console.print(part)
+
+
+def history(choice: Recommendation) -> tuple[str, ...]:
+    """Return how earlier runs of this method on this device came out; the figures stay as they are.
+
+    The ledger says what they took; a few runs of other data and lengths are no calibration.
+    """
+    ledger = Path(os.environ.get("FINETUNE_RUNS", "runs")) / "ledger.jsonl"
+    if not ledger.is_file():
+        return ()
+    from tasks.ledger import measured_before
+
+    found = measured_before(ledger, choice.device, choice.method)
+    if found is None:
+        return ()
+    low, high = found.seconds
+    told = f"{found.runs} run(s) took {low:.2g} to {high:.2g} times the middle of the time estimate"
+    if found.memory is None:
+        return (told,)
+    low, high = found.memory
+    return (told, f"their peak memory was {low:.2g} to {high:.2g} times the upper estimate")

@@ -271,7 +271,7 @@ def _rest(choice: Recommendation) -> list[RenderableType]:
         mark = "runner-up" if second and second.method == other.method else "rejected"
         told.append((mark, f"{_name(other.method, other.r)}: {other.why_not}", ""))
     for one in choice.advice:
-        line = f"your recipe says {one.key}: {one.yours}; {one.advised} is advised: {one.because}"
+        line = f"your recipe says {one.key}: {one.yours}; {one.advised} is advised because {one.because}"
         told.append(("differs", line, "yellow"))
     told += [("would change it", line, "") for line in choice.would_change]
     told += [("warning", line, "yellow") for line in choice.warnings]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flows.display import console, data_report_table, scorecard_table, try_it_line
+from flows.plan_page import plan_page, seconds_of
+from flows.recommendation_page import recommendation_page
 from flows.runs import Outcome, Run
-from tasks.contracts import DataReport, Release, Scorecard, Splits
+from tasks.contracts import DataReport, Recommendation, Release, Scorecard, Splits
 
 __all__ = ["show_again"]
 
@@ -18,6 +20,14 @@ def show_again(run: Run, outcome: Outcome) -> None:
         if outcome.state == "DataRejected":
             console.print(data_report_table(report, folder.record("prepare", Splits)))
         console.print(f"data report: {folder.path / report.report_path}", markup=False)
+    if outcome.state == "Planned":
+        choice, splits = (
+            folder.record("recommend", Recommendation),
+            folder.record("prepare", Splits),
+        )
+        parts = recommendation_page(choice, width=console.width)
+        for part in (*parts, *plan_page(run.recipe, splits, choice, seconds_of(folder))):
+            console.print(part)
     if "evaluate" in outcome.stages:
         console.print(scorecard_table(folder.record("evaluate", Scorecard)))
     if "publish" in outcome.stages:

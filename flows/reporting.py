@@ -28,6 +28,7 @@ from flows.display import (
     scorecard_table,
     try_it_line,
 )
+from flows.plan_page import plan_page, plan_text, seconds_of
 from flows.recommendation_page import recommendation_page
 from flows.runs import Run
 from tasks.contracts import Checkpoint, DataReport, Recommendation, Release, Scorecard, Splits
@@ -135,6 +136,13 @@ class Reporter:
             description=f"method: {choice.method}",
         )
         for part in recommendation_page(choice, width=console.width):
+            self.show(part)
+
+    def plan(self, run: Run, splits: Splits, choice: Recommendation) -> None:
+        """Show every setting with its origin, what each stage will cost, and the diff."""
+        what = (run.recipe, splits, choice, seconds_of(run.folder))
+        create_markdown_artifact(key="plan", markdown=plan_text(*what), description="dry run")
+        for part in plan_page(*what):
             self.show(part)
 
     def checkpoint(self, choice: Recommendation, checkpoint: Checkpoint) -> None:

@@ -16,6 +16,7 @@ from tasks.recommendation_records import MemoryEstimate as MemoryEstimate
 from tasks.recommendation_records import Method, Recommendation
 from tasks.recommendation_records import Option as Option
 from tasks.recommendation_records import Reason as Reason
+from tasks.recommendation_records import StageCost as StageCost
 from tasks.recommendation_records import Variant as Variant
 from tasks.record import Record
 from tasks.report_records import DataCheck as DataCheck

@@ -42,6 +42,7 @@ def decide(facts: Facts) -> Recommendation:
     plan = None if chosen in ("prompting", "nothing_fits") else case.plan(chosen)
     shown = plan or (case.plan(_asked(case)) if chosen == "nothing_fits" else None)
     about, known = about_the_plan(case, chosen)
+    lifts = sentences.lifts_of(case, chosen)
     return Recommendation(
         method=chosen,
         adapters=facts.requirements.tasks if chosen in ("lora", "qlora") else 0,
@@ -51,9 +52,9 @@ def decide(facts: Facts) -> Recommendation:
         reasons=reasons(case, chosen, about),
         runner_up=next((a for a in alternatives if a.method == runner_up), None),
         alternatives=alternatives,
-        conflict=sentences.conflict(case, chosen),
+        conflict=sentences.conflict(case, chosen, lifts),
         warnings=sentences.warnings(case, chosen, about, known),
-        would_change=sentences.would_change(case, chosen),
+        would_change=sentences.would_change(case, chosen, lifts),
         device=facts.hardware.device_class,
         rules=rules_version(facts.rules),
         asked_for=facts.method,

@@ -11,7 +11,7 @@ from tasks.record import Record
 
 __all__ = [
     *("Advice", "Alternative", "CostEstimate", "Hyperparameters", "MemoryEstimate", "Method"),
-    *("Option", "Reason", "Recommendation", "Variant"),
+    *("Option", "Reason", "Recommendation", "StageCost", "Variant"),
 ]
 
 Method = Literal["full", "lora", "qlora"]
@@ -115,6 +115,20 @@ class Alternative(Record):
     why_not: str
     memory: MemoryEstimate | None
     cost: CostEstimate | None
+
+
+class StageCost(Record):
+    """What a stage takes: time and money as ranges, memory and disk where they matter.
+
+    `basis` says whether the figure was measured here or how it was estimated.
+    """
+
+    stage: str
+    seconds: tuple[float, float]
+    usd: tuple[float, float] | None
+    memory_bytes: int | None
+    disk_bytes: int | None
+    basis: str
 
 
 class Recommendation(Record):

@@ -184,6 +184,11 @@ class RunFolder:
         text = (self.stage(stage) / "manifest.json").read_text(encoding="utf-8")
         return kind.model_validate(json.loads(text)["record"])
 
+    def seconds(self, stage: str) -> float:
+        """Return how long a finished stage took when its work was done."""
+        text = (self.stage(stage) / "manifest.json").read_text(encoding="utf-8")
+        return float(json.loads(text)["seconds"])
+
     def remember(
         self,
         stage: str,

@@ -14,6 +14,7 @@ from typing import Any
 from tasks.base_model import BaseModelFiles
 from tasks.contracts import Checkpoint, Recommendation, Split, Splits
 from tasks.errors import DataError
+from tasks.ledger import booked, booking, ledger_of
 from tasks.processes import run_child
 from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256, write_atomically
@@ -39,7 +40,7 @@ def train(
     Raises:
         DataError: The data changed since it was validated.
         RecipeError: The loss diverged, or an optimizer or tracker is not installed.
-        BudgetError: Memory ran out.
+        BudgetError: Memory ran out, or other runs of this name have spent the budget.
         FolderError: The disk is full.
         StageError: The child died, or was stopped on request.
     """
@@ -49,8 +50,13 @@ def train(
         _refuse_changed_data(splits, folder.path)
         path = home / "spec.json"
         write_atomically(path, spec.model_dump_json(indent=1))
-        run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), launcher(spec))
-        return Checkpoint.model_validate_json((home / "result.json").read_text(encoding="utf-8"))
+        wanted = booking(recipe, recommendation, folder.path)
+        with booked(ledger_of(folder.path), wanted, recipe.budget.max_usd) as measured:
+            run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), launcher(spec))
+            text = (home / "result.json").read_text(encoding="utf-8")
+            checkpoint = Checkpoint.model_validate_json(text)
+            measured(checkpoint)
+        return checkpoint
 
     places = {"folder", "base_path", "memory", "train", "validation"}
     inputs = [spec.model_dump(mode="json", exclude=places), splits.train, splits.validation]

@@ -66,16 +66,11 @@ def advice(case: Case, open_case: Case, method: Method) -> tuple[Advice, ...]:
     found = []
     advised = open_case.choice_of_rules()
     if case.facts.method not in ("auto", advised):
-        labels = open_case.labels or "the default" if advised != "full" else ""
         wants = ", ".join(rule.label for rule in open_case.wants)
-        found.append(
-            Advice(
-                key="method",
-                yours=case.facts.method,
-                advised=advised,
-                because=labels or wants,
-            )
-        )
+        why = f"{wants} argues for it" if advised == "full" else "no rule wants full fine-tuning"
+        if advised != "full" and open_case.labels:
+            why = f"{open_case.labels} argues for it"
+        found.append(Advice(key="method", yours=case.facts.method, advised=advised, because=why))
     yours = case.plan(method).hyperparameters
     theirs = open_case.plan(method).hyperparameters
     for key, name in KEYS.items():
@@ -102,15 +97,15 @@ def _fixed(facts: Facts, key: str) -> bool:
 
 def _because(case: Case, name: str, method: Method, theirs: Hyperparameters) -> str:
     reasons = {
-        "r": case.rank.decided_by,
-        "lora_alpha": f"an effective scale of 2 at r {theirs.r}",
-        "variant": f"rsLoRA from r 64 on, LoRA below (here r {theirs.r})",
+        "r": f"{case.rank.decided_by} asks for it",
+        "lora_alpha": f"that keeps the effective scale at r {theirs.r} right",
+        "variant": f"rsLoRA is for r 64 and more (here r {theirs.r})",
         "target_modules": "on all linear layers LoRA equals full (LoRA Without Regret, 2025-09)",
-        "learning_rate": f"usual for {NAMES[method]} at this size",
-        "per_device_train_batch_size": "the largest that fits, up to the global batch",
-        "gradient_accumulation_steps": "what reaches the global batch of 16",
-        "gradient_checkpointing": "only where the memory needs it",
-        "dtype": f"what {case.facts.hardware.title} computes best",
+        "learning_rate": f"that is usual for {NAMES[method]} at this size",
+        "per_device_train_batch_size": "it is the largest that fits, up to the global batch",
+        "gradient_accumulation_steps": "that reaches the global batch",
+        "gradient_checkpointing": "it is worth its time only where memory is short",
+        "dtype": f"{case.facts.hardware.title} computes best in it",
     }
     return reasons[name]
 

@@ -15,24 +15,24 @@ from tasks.estimates.hardware import Hardware, card, cards
 from tasks.estimates.memory import OPTIMIZERS
 from tasks.estimates.plan import least_memory, make_plan, pure_half_memory
 
-__all__ = ["conflict", "warnings", "why_not", "would_change"]
+__all__ = ["conflict", "lifts_of", "warnings", "why_not", "would_change"]
 
 COUNTS = (1, 2, 4, 8)
 
 
-def conflict(case: Case, chosen: str) -> str | None:
+def conflict(case: Case, chosen: str, lifts: tuple[str, ...]) -> str | None:
     """Return the compromise in a sentence, or why nothing fits; None if there is neither."""
     if chosen == "nothing_fits":
         return _nothing_fits(case)
     if not case.conflict or chosen not in ("lora", "qlora") or case.facts.method != "auto":
         return None
     wanting = ", ".join(rule.label for rule in case.wants)
-    lifts = "; ".join(_lift(case, rule.id) for rule in case.blocks)
+    told = "; ".join(lifts)
     accuracy = case.facts.requirements.accuracy
     gate = f" The evaluation gate stays at {percent(accuracy)}." if accuracy else ""
     return (
         f"Full fine-tuning is wanted ({wanting}) but forbidden ({case.labels}): the plan is "
-        f"{NAMES[chosen]} r {case.rank.used}. Lifting that takes: {lifts}.{gate}"
+        f"{NAMES[chosen]} r {case.rank.used}. Lifting that takes: {told}.{gate}"
     )
 
 
@@ -114,6 +114,13 @@ def _smallest(case: Case, method: Method) -> str:
             facts = case.facts.model_copy(update={"hardware": hardware})
             return f"{hardware.title} ({price(make_plan(facts, method, case.rank.used).cost)})"
     return "no 1 to 8 cards of the catalogue"
+
+
+def lifts_of(case: Case, chosen: str) -> tuple[str, ...]:
+    """Return what would have to change for each rule that forbids full to fall silent."""
+    if chosen not in ("lora", "qlora") or case.facts.method != "auto":
+        return ()
+    return tuple(_lift(case, rule.id) for rule in case.blocks)
 
 
 def _lift(case: Case, rule_id: str) -> str:
@@ -212,7 +219,7 @@ def _about_money(case: Case, method: Method) -> list[str]:
     return []
 
 
-def would_change(case: Case, chosen: str) -> tuple[str, ...]:
+def would_change(case: Case, chosen: str, lifts: tuple[str, ...]) -> tuple[str, ...]:
     """Return which other facts would lead to another method."""
     if chosen == "prompting":
         rest = f"{500 - case.facts.rows} more usable rows"
@@ -223,9 +230,10 @@ def would_change(case: Case, chosen: str) -> tuple[str, ...]:
         choice = NAMES[case.choice_of_rules()]
         return (f"method: auto would choose {choice}.",)
     if chosen == "full":
-        lifts = " and ".join(rule.lift or rule.condition for rule in case.wants)
-        return (f"With {lifts}, LoRA r {case.rank.used} would be chosen.",)
-    told = [f"Full needs ({rule.label}): {_lift(case, rule.id)}." for rule in case.blocks]
+        without = " and ".join(rule.lift or rule.condition for rule in case.wants)
+        return (f"With {without}, LoRA r {case.rank.used} would be chosen.",)
+    pairs = zip(case.blocks, lifts, strict=True)
+    told = [f"Full needs ({rule.label}): {lift}." for rule, lift in pairs]
     if not case.wants:
         told.append(
             "Full would be wanted above 98 %, for a critical task, or above 97 % with more than "

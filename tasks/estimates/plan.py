@@ -196,9 +196,12 @@ def _largest_that_fits(facts: Facts, base: Setup) -> tuple[int, bool, MemoryEsti
         ways = (training.gradient_checkpointing,)
     elif base.method == "qlora" and not on_cpu:
         ways = (True,)  # bitsandbytes keeps 3 to 4 MB a token more without (methods.md 4.2)
+    sizes = candidates(training)
     tried = None
     for checkpointing in ways:
-        for batch in candidates(training):
+        bound = base.model_copy(update={"batch": sizes[-1], "checkpointing": checkpointing})
+        possible = estimate(bound, available).fits  # no batch takes less than the smallest alone
+        for batch in sizes if possible else sizes[-1:]:
             update = {
                 "batch": batch,
                 "checkpointing": checkpointing,

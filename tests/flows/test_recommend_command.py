@@ -18,6 +18,7 @@ from flows.recommend_facts import facts_from_flags
 from tasks.contracts import Recommendation
 from tasks.decision import decide
 from tasks.errors import BudgetError, DataError, ModelError, RecipeError
+from tasks.ledger import booking, ledger_of, reserve, settle
 from tasks.recipe_file import load_recipe
 from tasks.reports.recommendation_markdown import recommendation_markdown
 
@@ -273,6 +274,26 @@ def test_storage_that_whole_models_exceed_forbids_full() -> None:
     none = recommend_from_flags(Flags(**{**vars(flags), "storage_gb": "1"}))
     assert none.method == "nothing_fits"
     assert "budget.storage_gb (1)" in str(none.conflict)
+
+
+def test_what_was_measured_here_before_is_told_beside_the_estimate(tmp_path: Path) -> None:
+    flags = Flags(model="llama3.1-8b", gpu="4090", as_json=True)
+    choice = recommend_from_flags(flags)
+    recipe = load_recipe("quickstart").recipe
+    run = tmp_path / "runs" / "x" / "1"
+    assert json.loads(written(flags))["measured_before"] == []
+    reserved = booking(recipe, choice, run)
+    reserve(ledger_of(run), reserved, None)
+    assert choice.cost is not None
+    assert choice.memory is not None
+    middle = (choice.cost.low_seconds * choice.cost.high_seconds) ** 0.5
+    peak = choice.memory.high_bytes // 2
+    settle(ledger_of(run), reserved, 2 * middle, (peak, peak))
+    told = json.loads(written(flags))["measured_before"]
+    assert told[0].startswith("1 run(s) took 2 to 2 times")
+    assert "0.5 to 0.5 times the upper estimate" in told[1]
+    assert "measured before: 1 run(s)" in written(Flags(model="llama3.1-8b", gpu="4090"))
+    assert "measured before" not in written(Flags(model="llama3.1-8b", gpu="l4"))
 
 
 def test_nothing_fits_shows_what_would_and_exits_with_3() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.recommend import sweep
 from tasks.contracts import Recommendation
 from tasks.decision import Facts, decide
 from tasks.estimates.architecture import architecture
@@ -238,3 +240,14 @@ def test_full_that_is_wanted_but_not_chosen_is_never_silent(facts: Facts) -> Non
 def test_a_record_survives_its_json(facts: Facts) -> None:
     found = decide(facts)
     assert Recommendation.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_thousand_decisions_take_about_a_second() -> None:
+    """A planner sweeps; 0.7 s on an idle machine (bench/recommend.py), with room for a busy one."""
+    facts = sweep(200)
+    for one in facts[:20]:
+        decide(one)
+    start = time.process_time()
+    for one in facts:
+        decide(one)
+    assert time.process_time() - start < 200 * 0.003

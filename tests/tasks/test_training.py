@@ -11,6 +11,7 @@ import pytest
 from tasks.base_model import resolve
 from tasks.contracts import Checkpoint, Splits
 from tasks.errors import DataError
+from tasks.ledger import entries, ledger_of
 from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder
 from tasks.training import train
@@ -84,6 +85,13 @@ def test_a_real_child_trains_reports_and_is_remembered(base: Path, tmp_path: Pat
     again = stage.train()
     assert any("was altered" in line for line in stage.said)
     assert again.train_loss == first.train_loss
+
+    told = [e for e in entries(ledger_of(stage.folder.path)) if e.run == f"{tmp_path.name}/run"]
+    assert [e.kind for e in told] == ["reserved", "settled"] * 2, "an answer costs nothing"
+    assert told[1].measured is not None
+    assert told[1].measured.memory_bytes == (first.peak_memory_bytes, first.peak_memory_bytes)
+    assert told[1].measured.seconds is not None
+    assert told[1].measured.seconds[0] >= first.wall_seconds
 
 
 @pytest.mark.slow
