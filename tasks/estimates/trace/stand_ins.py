@@ -3,6 +3,7 @@
     autocast       CUDA computes some functions in float32; PEFT asks whether *CUDA* autocasts
     fused loss     TRL's Triton kernels: their shapes without them
     masks          transformers looks into the positions for packed rows
+    dropout        CUDA keeps its mask as a byte, the CPU as wide as the input
     attention      on cards without FlashAttention keys and values are repeated for all heads
     8-bit product  bitsandbytes takes another path on a CPU
 
@@ -74,6 +75,15 @@ def _casting_output(func: Callable[..., Any]) -> Callable[..., Any]:
     return cast
 
 
+def _cuda_dropout(
+    input: torch.Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> torch.Tensor:
+    return torch.native_dropout(input, p, training)[0] if training and p else input
+
+
 def _is_half(args: tuple[Any, ...]) -> bool:
     return isinstance(args[0], torch.Tensor) and args[0].dtype in (torch.bfloat16, torch.float16)
 
@@ -107,6 +117,7 @@ def like_on(device: str, attention: str) -> Generator[None]:
             stack.enter_context(_triton())
             stack.enter_context(_eight_bit())
             stack.enter_context(_cuda_autocast())
+            stack.enter_context(replaced(functional, "dropout", _cuda_dropout))
             asked = torch.is_autocast_enabled
             stack.enter_context(
                 replaced(torch, "is_autocast_enabled", lambda device="cpu": asked(device))
