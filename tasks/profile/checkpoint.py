@@ -23,11 +23,12 @@ from tasks.report_records import Unit
 from tasks.signals.frame import add_checks
 
 if TYPE_CHECKING:
+    import numpy
     import pandas
     from great_expectations import ExpectationSuite
     from great_expectations.core import ExpectationSuiteValidationResult
 
-__all__ = ["listed_rows", "read_profile", "run_checkpoint"]
+__all__ = ["failing_rows", "read_profile", "run_checkpoint"]
 
 LISTED_ROWS = 1000
 
@@ -91,10 +92,15 @@ def run_checkpoint(
         suites = build()
     write_notes(suites)
     results = _run(frame, suites, parameters, site)
-    found = [result for each in results for result in each.results]
-    return [_check(result, frame) for result in found], {
-        "failing": dict(_places(result, frame) for result in found),
-        "positions": dict(_positions(result, frame) for result in found),
+    found: list[Any] = [result for each in results for result in each.results]
+    metas = [result.expectation_config.meta for result in found]
+    rows = {meta["id"]: failing_rows(frame, meta["rows"]) for meta in metas}
+    checks = [
+        _check(result, frame, rows[meta["id"]]) for result, meta in zip(found, metas, strict=True)
+    ]
+    return checks, {
+        "failing": {name: _places(frame, where) for name, where in rows.items()},
+        "positions": {name: where[:SHOWN_ROWS].tolist() for name, where in rows.items()},
         "suite_of": {
             str((expectation.meta or {})["id"]): suite.name
             for suite in suites
@@ -154,25 +160,20 @@ def _site(folder: Path) -> dict[str, Any]:
     }
 
 
-def listed_rows(frame: pandas.DataFrame, column: str | None) -> pandas.DataFrame:
-    """Return the rows in which a 0/1 column is 1; none for a check that is about no row."""
-    return frame[frame[column] == 1] if column else frame.head(0)
+def failing_rows(frame: pandas.DataFrame, column: str | None) -> numpy.ndarray:
+    """Return where in the frame a 0/1 column is 1; nowhere for a check that is about no row."""
+    import numpy
+
+    return numpy.flatnonzero(frame[column] == 1) if column else numpy.empty(0, dtype=int)
 
 
-def _places(result: Any, frame: pandas.DataFrame) -> tuple[str, list[tuple[str, int]]]:  # noqa: ANN401
-    """Return a check's id, and source and line of up to 1,000 rows that broke it."""
-    meta = result.expectation_config.meta
-    rows = listed_rows(frame, meta["rows"]).head(LISTED_ROWS)
-    return meta["id"], [(str(s), int(n)) for s, n in zip(rows["source"], rows["line"], strict=True)]
+def _places(frame: pandas.DataFrame, rows: numpy.ndarray) -> list[tuple[str, int]]:
+    """Return source and line of up to 1,000 rows that broke a check."""
+    few = frame[["source", "line"]].iloc[rows[:LISTED_ROWS]]
+    return [(str(s), int(n)) for s, n in zip(few["source"], few["line"], strict=True)]
 
 
-def _positions(result: Any, frame: pandas.DataFrame) -> tuple[str, list[int]]:  # noqa: ANN401
-    meta = result.expectation_config.meta
-    rows = listed_rows(frame, meta["rows"]).head(SHOWN_ROWS)
-    return meta["id"], [int(position) for position in rows.index]
-
-
-def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 - theirs has no type
+def _check(result: Any, frame: pandas.DataFrame, failing: numpy.ndarray) -> DataCheck:  # noqa: ANN401
     config = result.expectation_config
     problem = _problem(result.exception_info)
     if problem is not None:
@@ -180,7 +181,6 @@ def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 -
         if "own" in config.meta:
             raise RecipeError(f"{config.meta['own']}: check {config.meta['id']!r} {said}")
         raise StageError(f"data check {config.meta['id']}: {said}")
-    failing = listed_rows(frame, config.meta["rows"])
     limit = config.kwargs.get("max_value", config.kwargs.get("min_value"))
     # An expectation about a column reports its value, one about rows how many broke it.
     observed = result.result.get("observed_value", result.result.get("unexpected_count"))
@@ -192,7 +192,7 @@ def _check(result: Any, frame: pandas.DataFrame) -> DataCheck:  # noqa: ANN401 -
         observed=_number(observed),
         threshold=0.0 if per_row else _number(limit),
         unexpected_count=len(failing),
-        rows=tuple(int(line) for line in failing["line"].head(LISTED_ROWS)),
+        rows=tuple(int(line) for line in frame["line"].iloc[failing[:LISTED_ROWS]]),
         sentence=config.description,
         prevents=config.notes if isinstance(config.notes, str) else "",
         unit="rows"

@@ -100,6 +100,17 @@ def wait_for(url: str, flow_run: str, kinds: set[str]) -> dict[str, Any]:
     return state
 
 
+def artifacts(url: str, flow_run: str) -> set[str]:
+    """Return the keys of what a flow run left on its page."""
+    asked = urllib.request.Request(
+        f"{url}/artifacts/filter",
+        json.dumps({"flow_runs": {"id": {"any_": [flow_run]}}}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(asked, timeout=30) as reply:
+        return {artifact["key"] for artifact in json.loads(reply.read())}
+
+
 def started(recipe: Path, env: dict[str, str]) -> str:
     done = prefect(["deployment", "run", "validate/default", "--param", f"recipe={recipe}"], env)
     found = re.search(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", done.stdout)
@@ -135,9 +146,19 @@ def test_a_flow_run_waits_for_a_review_from_the_page_or_the_terminal(
     assert rejected.returncode == 1, rejected.stdout
     assert f"Flow run {words} goes on." in rejected.stdout
 
+    # A run that nobody could start again does not wait: it ends and says what to do.
+    here = recipe_of(tmp_path, "here", chats(90), "review: required")
+    planned = command(
+        ["plan", str(here), "--set", "model.model_name_or_path=tasks/assets/base"], up
+    )
+    assert planned.returncode == 1, planned.stdout
+    assert "ReviewNeeded" in planned.stdout
+    assert "finetune review " in planned.stdout
+
     state = wait_for(url, page, ends)
     assert (state["name"], state["type"]) == ("Validated", "COMPLETED"), state
     assert "data gate: warn" in state["message"]
+    assert {"data-report", "data-checks"} <= artifacts(url, page)
     state = wait_for(url, words, ends)
     assert (state["name"], state["type"]) == ("DataRejected", "FAILED"), state
     assert "empty-answers was rejected by Bob: no" in state["message"]
