@@ -18,7 +18,7 @@ from flows.recommend_facts import Answered, facts_from_flags
 from flows.recommend_flags import Flags
 from flows.recommendation_page import recommendation_page
 from tasks.contracts import Recommendation
-from tasks.decision import decide
+from tasks.decision import Facts, decide
 from tasks.errors import ExitCode, RecipeError
 
 __all__ = ["Flags", "recommend_command", "recommend_from_flags", "show"]
@@ -47,14 +47,43 @@ def recommend_command(flags: Flags) -> None:
         flags = ask_what_is_missing(flags, console)
     answered = facts_from_flags(flags)
     choice = decide(answered.facts)
+    if flags.measure:
+        choice = measured(answered.facts, choice)
     show(choice, console, answered, flags)
-    if choice.method == "nothing_fits":
+    if choice.method == "nothing_fits" or (choice.memory and not choice.memory.fits):
         sys.exit(int(ExitCode.NOTHING_FITS))
 
 
 def recommend_from_flags(flags: Flags) -> Recommendation:
     """Return the recommendation for the flags; the errors are those of `recommend_command`."""
     return decide(facts_from_flags(flags).facts)
+
+
+def measured(facts: Facts, choice: Recommendation) -> Recommendation:
+    """Return the recommendation with the memory of its method traced instead of computed.
+
+    Raises:
+        ModelError: transformers cannot build the model, or its step depends on data.
+        StageError: The tracing child died.
+    """
+    settings, memory, cost = choice.hyperparameters, choice.memory, choice.cost
+    if settings is None or memory is None or cost is None:
+        return choice
+    from tasks.estimates.measured import measured_memory
+    from tasks.estimates.plan import Plan
+
+    method = next(option.method for option in choice.comparison if option.role == "chosen")
+    plan = Plan(method=method, hyperparameters=settings, memory=memory, cost=cost)
+    traced, told = measured_memory(facts, plan)
+    if not traced.fits:
+        told += " By the trace it does not fit: take a smaller batch or shorter rows."
+    columns = tuple(
+        option.model_copy(update={"memory": traced}) if option.role == "chosen" else option
+        for option in choice.comparison
+    )
+    return choice.model_copy(
+        update={"memory": traced, "comparison": columns, "warnings": (*choice.warnings, told)}
+    )
 
 
 def show(choice: Recommendation, console: Console, answered: Answered, flags: Flags) -> None:
@@ -69,6 +98,8 @@ def show(choice: Recommendation, console: Console, answered: Answered, flags: Fl
     elif flags.as_yaml:
         from tasks.reports.recommendation_yaml import recommendation_yaml
 
+        if facts.eight_bit:
+            raise RecipeError("--yaml: an 8-bit base is estimated, not trained. Write nf4.")
         console.file.write(recommendation_yaml(choice, facts.training, facts.quantization))
     else:
         subject = f"{facts.architecture.name} on {facts.hardware.title}"
