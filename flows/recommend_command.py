@@ -18,7 +18,7 @@ from flows.recommend_facts import Answered, facts_from_flags
 from flows.recommend_flags import Flags
 from flows.recommendation_page import recommendation_page
 from tasks.contracts import Recommendation
-from tasks.decision import Facts, decide
+from tasks.decision import decide
 from tasks.errors import ExitCode, RecipeError
 
 __all__ = ["Flags", "recommend_command", "recommend_from_flags", "show"]
@@ -48,6 +48,8 @@ def recommend_command(flags: Flags) -> None:
     answered = facts_from_flags(flags)
     choice = decide(answered.facts)
     if flags.measure:
+        from flows.measure import measured
+
         choice = measured(answered.facts, choice)
     show(choice, console, answered, flags)
     if choice.method == "nothing_fits" or (choice.memory and not choice.memory.fits):
@@ -57,33 +59,6 @@ def recommend_command(flags: Flags) -> None:
 def recommend_from_flags(flags: Flags) -> Recommendation:
     """Return the recommendation for the flags; the errors are those of `recommend_command`."""
     return decide(facts_from_flags(flags).facts)
-
-
-def measured(facts: Facts, choice: Recommendation) -> Recommendation:
-    """Return the recommendation with the memory of its method traced instead of computed.
-
-    Raises:
-        ModelError: transformers cannot build the model, or its step depends on data.
-        StageError: The tracing child died.
-    """
-    settings, memory, cost = choice.hyperparameters, choice.memory, choice.cost
-    if settings is None or memory is None or cost is None:
-        return choice
-    from tasks.estimates.measured import measured_memory
-    from tasks.estimates.plan import Plan
-
-    method = next(option.method for option in choice.comparison if option.role == "chosen")
-    plan = Plan(method=method, hyperparameters=settings, memory=memory, cost=cost)
-    traced, told = measured_memory(facts, plan)
-    if not traced.fits:
-        told += " By the trace it does not fit: take a smaller batch or shorter rows."
-    columns = tuple(
-        option.model_copy(update={"memory": traced}) if option.role == "chosen" else option
-        for option in choice.comparison
-    )
-    return choice.model_copy(
-        update={"memory": traced, "comparison": columns, "warnings": (*choice.warnings, told)}
-    )
 
 
 def show(choice: Recommendation, console: Console, answered: Answered, flags: Flags) -> None:

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from flows.recommend_command import Flags, measured, recommend_from_flags, show
+from flows.measure import measured
+from flows.recommend_command import Flags, recommend_from_flags, show
 from flows.recommend_facts import facts_from_flags
 from tasks.contracts import Recommendation
 from tasks.decision import decide
