@@ -17,6 +17,8 @@ from tasks.run_folder import RunFolder
 
 __all__ = ["plan_page", "plan_text", "seconds_of"]
 
+#: How the sentences about the exact memory begin.
+TRACED = ("Traced", "The trace", "The memory could not be traced")
 COLOURS = {"recipe": "bold", "chosen": "green", "default": "dim"}
 
 
@@ -37,6 +39,7 @@ def plan_page(
     parts: list[RenderableType] = [_head("What training would be run with"), settings]
     parts += [_head("What each stage will cost")]
     parts.append(_costs(stage_costs(recipe, splits, choice, measured)))
+    parts += [Text(line, "dim") for line in choice.warnings if line.startswith(TRACED)]
     parts.append(_head("Your recipe and the rules"))
     if not choice.advice:
         parts.append(

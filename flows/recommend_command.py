@@ -47,8 +47,12 @@ def recommend_command(flags: Flags) -> None:
         flags = ask_what_is_missing(flags, console)
     answered = facts_from_flags(flags)
     choice = decide(answered.facts)
+    if flags.measure:
+        from flows.measure import measured
+
+        choice = measured(answered.facts, choice)
     show(choice, console, answered, flags)
-    if choice.method == "nothing_fits":
+    if choice.method == "nothing_fits" or (choice.memory and not choice.memory.fits):
         sys.exit(int(ExitCode.NOTHING_FITS))
 
 
@@ -69,6 +73,8 @@ def show(choice: Recommendation, console: Console, answered: Answered, flags: Fl
     elif flags.as_yaml:
         from tasks.reports.recommendation_yaml import recommendation_yaml
 
+        if facts.eight_bit:
+            raise RecipeError("--yaml: an 8-bit base is estimated, not trained. Write nf4.")
         console.file.write(recommendation_yaml(choice, facts.training, facts.quantization))
     else:
         subject = f"{facts.architecture.name} on {facts.hardware.title}"

@@ -97,6 +97,8 @@ def facts_from_flags(flags: Flags) -> Answered:
         hardware=hardware,
         **data,
         fused_loss=not flags.plain_loss,
+        attn_implementation=_attention(given, recipe),
+        eight_bit=given.get("quantization") == "int8",
         dtype=given.get("dtype") or (recipe.model.dtype if recipe else "auto"),
         method=method,
         lora=lora,
@@ -141,12 +143,7 @@ def _read(name: str, text: Any, flags: Flags) -> dict[str, Any]:  # noqa: ANN401
 def _contradictions(given: dict[str, Any]) -> list[str]:
     method, bits = given.get("method"), given.get("quantization")
     told = []
-    if bits == "int8":
-        told.append(
-            "--quantization int8: 8-bit bases are not trained here; LoRA keeps 16 bits and QLoRA "
-            "4. Write none, nf4 or nf4-double."
-        )
-    elif bits and method and (bits == "none") == (method == "qlora") and method != "auto":
+    if bits and method and (bits == "none") == (method == "qlora") and method != "auto":
         told.append(
             f"--quantization {bits.replace('_', '-')}: contradicts --method {method}; "
             "4 bits are for qlora, and qlora needs them. Leave one out."
@@ -182,7 +179,7 @@ def _into(
         sections["training"]["gradient_checkpointing"] = False
     method = given.get("method") or (recipe.method if recipe else "auto")
     bits = given.get("quantization")
-    if bits in ("nf4", "nf4_double"):
+    if bits in ("nf4", "nf4_double", "int8"):
         sections["quantization"]["bnb_4bit_use_double_quant"] = bits == "nf4_double"
         method = "qlora"
     elif bits == "none" and method == "auto":
@@ -204,6 +201,15 @@ def _section(kind: type[S], values: dict[str, Any], problems: list[str]) -> S:
             flag = flags.get(key, key).replace("_", "-")
             problems.append(f"--{flag} {item['input']}: must be {reason}.")
     return kind()
+
+
+def _attention(
+    given: dict[str, Any], recipe: Recipe | None
+) -> Literal["sdpa", "eager", "flash_attention_2"]:
+    said = given.get("attn")
+    if said is None:
+        return recipe.model.attn_implementation if recipe else "sdpa"
+    return "flash_attention_2" if said == "flash" else said
 
 
 def _model(flags: Flags, recipe: Recipe | None) -> Architecture:

@@ -60,6 +60,7 @@ class Flags:
     quantization: Annotated[Text, _flag("none, nf4, nf4-double, int8.")] = None
     dtype: Annotated[Text, _flag("auto, bfloat16, float16, float32.")] = None
     optim: Annotated[Text, _flag("As in transformers: adamw_torch_fused, adamw_8bit, ...")] = None
+    attn: Annotated[Text, _flag("sdpa, eager, flash.")] = None
     no_gradient_checkpointing: Annotated[
         bool, _flag("Keep every activation.", "--no-gradient-checkpointing")
     ] = False
@@ -67,6 +68,7 @@ class Flags:
         False
     )
     rules: Annotated[Text, _flag("Profile: evidence, or guide (to the letter).")] = None
+    measure: Annotated[bool, _flag("Trace the memory exactly (seconds).", "--measure")] = False
     interactive: Annotated[bool, _flag("Ask what was not said.", "--interactive")] = False
     as_json: Annotated[bool, _flag("One JSON object.", "--json")] = False
     as_yaml: Annotated[bool, _flag("A fragment to put into a recipe.", "--yaml")] = False
@@ -82,6 +84,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "method": ("auto", "full", "lora", "qlora"),
     "quantization": ("none", "nf4", "nf4_double", "int8"),
     "dtype": ("auto", "bfloat16", "float16", "float32"),
+    "attn": ("sdpa", "eager", "flash"),
     "rules": ("evidence", "guide"),
 }
 

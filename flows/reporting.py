@@ -28,6 +28,7 @@ from flows.display import (
     scorecard_table,
     try_it_line,
 )
+from flows.measure import measured_for_plan
 from flows.plan_page import plan_page, plan_text, seconds_of
 from flows.recommendation_page import recommendation_page
 from flows.runs import Run
@@ -140,6 +141,7 @@ class Reporter:
 
     def plan(self, run: Run, splits: Splits, choice: Recommendation) -> None:
         """Show every setting with its origin, what each stage will cost, and the diff."""
+        choice = measured_for_plan(run, splits, choice)
         what = (run.recipe, splits, choice, seconds_of(run.folder))
         create_markdown_artifact(key="plan", markdown=plan_text(*what), description="dry run")
         for part in plan_page(*what):

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.errors import RecipeError
 from tasks.recipe import PLANNED_SECTIONS, Recipe
 from tasks.recipe_aliases import aliases, rewrite
+from tasks.refusals import refused
 from tasks.sections.sources import SourceSection
 
 __all__ = ["LoadedRecipe", "as_yaml", "load_recipe", "recipe_of_data", "valid_keys"]
@@ -206,9 +207,8 @@ def _rewrite_aliases(draft: _Draft) -> None:
 def _refuse_planned(draft: _Draft) -> None:
     for section, what in PLANNED_SECTIONS.items():
         if section in draft.values:
-            draft.problem(
-                (section,), None, f"{what} is not there yet: nothing would read it. Remove it."
-            )
+            told = f"{what} is not there yet: nothing would read it. Remove it."
+            draft.problem((section,), None, told)
             draft.values.pop(section)
 
 
@@ -226,7 +226,7 @@ def _explain(draft: _Draft, item: Mapping[str, Any]) -> None:
     key = tuple(p for p in parts if p not in TAGS and not p.startswith("function-"))
     kind, value = item["type"], item["input"]
     if kind == "extra_forbidden":
-        draft.problem(key, value, _unknown(key))
+        draft.problem(key, value, refused(key) or _unknown(key))
     elif kind == "missing":
         draft.problem(key, None, "is missing.")
     elif kind == "literal_error":

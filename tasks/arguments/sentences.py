@@ -187,6 +187,8 @@ def warnings(
                 f"budget.gpu_count is {count} but training.num_processes is {processes}: batch "
                 "sizes are for the processes. Set them equal."
             )
+    if facts.eight_bit and chosen == "qlora":
+        told.append("An 8-bit base is estimated, not trained here: QLoRA packs 4 bits.")
     told += [rule.differs for rule in (*case.spoken, *rules) if rule.differs]
     if facts.training.optim not in OPTIMIZERS and "adamw" not in facts.training.optim:
         told.append(f"training.optim = {facts.training.optim}: its memory is taken as AdamW's.")
@@ -204,15 +206,17 @@ def _about_the_recipe(case: Case, method: Method) -> list[str]:
 def _about_money(case: Case, method: Method) -> list[str]:
     facts, cost = case.facts, case.plan(method).cost
     budget, tasks = facts.budget.max_usd, facts.requirements.tasks
-    if budget is None:
+    if cost.high_usd is None and (budget is not None or cost.price_source != "this machine"):
+        low, high = (facts.hardware.count * x / 3600 for x in (cost.low_seconds, cost.high_seconds))
+        compared = " It was not compared with the budget." if budget is not None else ""
+        question = (
+            f"What does an hour of {facts.hardware.name} cost? No price with a source is known "
+            f"({cost.price_source}), so the answer is {low:.3g} to {high:.3g} GPU-hours.{compared} "
+            "Set budget.usd_per_gpu_hour."
+        )
+        return [question]
+    if budget is None or cost.high_usd is None:
         return []
-    if cost.high_usd is None:
-        return [
-            (
-                f"No price is known ({cost.price_source}), so the computed cost was not compared with "
-                "the budget. Set budget.usd_per_gpu_hour."
-            )
-        ]
     if method != "full" and tasks * cost.high_usd > budget:
         every = dollars(tasks * cost.high_usd)
         return [f"{tasks} adapters may cost {every} together, above {dollars(budget)}."]

@@ -25,6 +25,7 @@ class Facts(Record):
     `rows` are the training rows of one adapter, of which `repeats` say almost the same as another;
     `train_tokens` and `loss_tokens` are what they hold, once; `length` is the longest sequence of a step. `insists` says that the recipe
     wants to train on few rows. What a section leaves at None is decided; what it sets, wins.
+    `eight_bit` estimates a quantized base of 8 bits instead of 4, which is not trained here.
     """
 
     architecture: Architecture
@@ -37,6 +38,8 @@ class Facts(Record):
     packing: bool = False
     insists: bool = False
     fused_loss: bool = True
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    eight_bit: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     method: Method | Literal["auto"] = "auto"
     lora: LoraSection = LoraSection()
@@ -71,6 +74,7 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
         packing=recipe.dataset.packing,
         insists=recipe.validation.allow_few_rows or (least is not None and rows - repeats >= least),
         dtype=recipe.model.dtype,
+        attn_implementation=recipe.model.attn_implementation,
         method=recipe.method,
         lora=recipe.lora,
         quantization=recipe.quantization,

@@ -20,7 +20,7 @@ from tasks.contracts import (
 )
 from tasks.estimates.cost import estimate_cost, flops_per_token
 from tasks.estimates.facts import Facts
-from tasks.estimates.memory import Setup, estimate
+from tasks.estimates.memory import Attention, Quantization, Setup, estimate
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
 from tasks.estimates.settings import rule
@@ -28,7 +28,7 @@ from tasks.methods import VARIANTS
 
 __all__ = [
     *("Plan", "alpha_for", "learning_rate", "least_memory", "make_plan", "precision"),
-    "pure_half_memory",
+    *("pure_half_memory", "setup_of"),
 ]
 
 #: Heuristic: below this size bfloat16 on a CPU with AMX gains nothing.
@@ -132,6 +132,18 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     )
 
 
+def setup_of(facts: Facts, plan: Plan) -> Setup:
+    """Return the exact configuration of a plan, for a trace."""
+    settings = plan.hyperparameters
+    return _setup(facts, plan.method, settings.r or 1, settings.dtype).model_copy(
+        update={
+            "batch": settings.per_device_train_batch_size,
+            "checkpointing": settings.gradient_checkpointing,
+            "accumulates": settings.gradient_accumulation_steps > 1,
+        }
+    )
+
+
 def least_memory(facts: Facts, method: Method, r: int, devices: int) -> MemoryEstimate:
     """Return the least memory a method takes of each of some GPUs: smallest batch, checkpointed."""
     training = facts.training
@@ -181,10 +193,26 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         optim=facts.training.optim,
         dropout=facts.lora.lora_dropout > 0,
         base_bytes=4 if dtype == "float32" else 2,
-        quantization="nf4-double" if facts.quantization.bnb_4bit_use_double_quant else "nf4",
+        variant=variant_for(r, facts.lora),
+        quantization=_quantization(facts),
+        attention=_attention(facts),
         devices=facts.hardware.count,
         on_cpu=facts.hardware.kind == "cpu",
     )
+
+
+def _quantization(facts: Facts) -> Quantization:
+    if facts.eight_bit:
+        return "int8"
+    return "nf4-double" if facts.quantization.bnb_4bit_use_double_quant else "nf4"
+
+
+def _attention(facts: Facts) -> Attention:
+    """Return the kernel; SDPA repeats keys and values where there is no FlashAttention (no bf16)."""
+    if facts.attn_implementation == "sdpa" and facts.hardware.kind != "cpu":
+        return "sdpa" if facts.hardware.bf16 else "sdpa-repeated"
+    words: dict[str, Attention] = {"sdpa": "sdpa", "eager": "eager", "flash_attention_2": "flash"}
+    return words[facts.attn_implementation]
 
 
 def _largest_that_fits(facts: Facts, base: Setup) -> tuple[int, bool, MemoryEstimate]:

@@ -13,11 +13,14 @@ import pytest
 import yaml
 from rich.console import Console
 
+from flows.measure import measured
 from flows.recommend_command import Flags, recommend_from_flags, show
 from flows.recommend_facts import facts_from_flags
 from tasks.contracts import Recommendation
 from tasks.decision import decide
 from tasks.errors import BudgetError, DataError, ModelError, RecipeError
+from tasks.estimates.measured import allocated_bytes
+from tasks.estimates.plan import make_plan, setup_of
 from tasks.ledger import booking, ledger_of, reserve, settle
 from tasks.recipe_file import load_recipe
 from tasks.reports.recommendation_markdown import recommendation_markdown
@@ -247,6 +250,57 @@ def test_each_setting_of_a_configuration_changes_the_figures() -> None:
     assert figures[0] is not None
     assert figures[1] is not None
     assert figures[1].optimizer_bytes < 0.3 * figures[0].optimizer_bytes
+
+
+def test_an_eight_bit_base_is_estimated_and_not_written_into_a_recipe() -> None:
+    plain = Flags(model="llama3.1-8b", gpu="4090", batch_size="1")
+    four = recommend_from_flags(Flags(**{**vars(plain), "quantization": "nf4-double"}))
+    eight = recommend_from_flags(Flags(**{**vars(plain), "quantization": "int8"}))
+    assert four.memory is not None
+    assert eight.memory is not None
+    linear = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+    packed = 0.5 + 1 / 64 + 4 / (64 * 256)
+    more = eight.memory.weights_bytes - four.memory.weights_bytes
+    assert more == pytest.approx((1 - packed) * linear, rel=1e-3)
+    assert any("not trained here" in line for line in eight.warnings)
+    with pytest.raises(RecipeError, match="Write nf4"):
+        written(Flags(**{**vars(plain), "quantization": "int8", "as_yaml": True}))
+
+
+def test_the_attention_asked_for_reaches_the_exact_configuration() -> None:
+    for flag, gpu, kernel in (
+        ("flash", "l4", "flash"), ("eager", "l4", "eager"), (None, "l4", "sdpa"),
+        (None, "t4", "sdpa-repeated"), (None, "cpu", "sdpa"),
+    ):  # fmt: skip
+        facts = facts_from_flags(Flags(model="llama3.2-1b", gpu=gpu, attn=flag)).facts
+        assert setup_of(facts, make_plan(facts, "lora", 16)).attention == kernel
+
+
+def test_a_card_without_a_price_gets_gpu_hours_and_a_question() -> None:
+    found = recommend_from_flags(Flags(model="llama3.1-8b", vram_gb="48"))
+    assert found.cost is not None
+    assert found.cost.high_usd is None
+    hours = f"{found.cost.low_seconds / 3600:.3g} to {found.cost.high_seconds / 3600:.3g} GPU-hours"
+    assert any("What does an hour" in line and hours in line for line in found.warnings)
+    priced = recommend_from_flags(
+        Flags(model="llama3.1-8b", vram_gb="48", usd_per_gpu_hour="$0.50")
+    )
+    assert priced.cost is not None
+    assert priced.cost.low_usd == pytest.approx(priced.cost.low_seconds / 3600 * 0.5)
+
+
+@pytest.mark.slow
+def test_a_traced_figure_takes_the_place_of_the_closed_form() -> None:
+    flags = Flags(model="llama3.2-1b", gpu="l4", seq_len="512", batch_size="1")
+    facts = facts_from_flags(flags).facts
+    choice = decide(facts)
+    found = measured(facts, choice)
+    assert choice.memory is not None
+    assert found.memory is not None
+    assert found.warnings[-1].startswith("Traced: ")
+    assert allocated_bytes(found.memory) != allocated_bytes(choice.memory)
+    assert allocated_bytes(found.memory) == pytest.approx(allocated_bytes(choice.memory), rel=0.3)
+    assert next(o.memory for o in found.comparison if o.role == "chosen") == found.memory
 
 
 def test_own_cards_cost_electricity_and_wear_instead_of_rent() -> None:

@@ -242,6 +242,49 @@ def test_a_record_survives_its_json(facts: Facts) -> None:
     assert Recommendation.model_validate_json(found.model_dump_json()) == found
 
 
+TRAINED = ("full", "lora", "qlora")
+
+
+@settings(max_examples=60, deadline=None)
+@given(every_facts, st.sampled_from([1.01, 1.5, 4.0]), st.sampled_from([1.01, 3.0, 100.0]))
+def test_more_memory_or_money_never_makes_a_feasible_plan_infeasible(
+    facts: Facts, memory: float, money: float
+) -> None:
+    if decide(facts).method not in TRAINED:
+        return
+    hardware = facts.hardware.model_copy(update={"usable_gib": facts.hardware.usable_gib * memory})
+    assert decide(facts.model_copy(update={"hardware": hardware})).method in TRAINED
+    if facts.budget.max_usd is not None:
+        budget = facts.budget.model_copy(update={"max_usd": facts.budget.max_usd * money})
+        assert decide(facts.model_copy(update={"budget": budget})).method in TRAINED
+
+
+@settings(max_examples=60, deadline=None)
+@given(every_facts, st.sampled_from([1, 2, 8]), st.sampled_from([65, 1500, 16_384]))
+def test_longer_rows_or_bigger_batches_never_need_less(
+    facts: Facts, batch: int, length: int
+) -> None:
+    def needs(batch: int, length: int) -> list[int]:
+        training = TrainingSection(
+            per_device_train_batch_size=batch,
+            gradient_accumulation_steps=2,
+            gradient_checkpointing=True,
+        )
+        update = {"training": training, "length": length, "train_tokens": facts.rows * length}
+        found = decide(facts.model_copy(update={**update, "insists": True}))
+        return [option.memory.high_bytes for option in found.comparison]
+
+    least = needs(batch, length)
+    for more in (needs(batch + 1, length), needs(batch, length + 1), needs(2 * batch, 2 * length)):
+        assert all(one <= other for one, other in zip(least, more, strict=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(every_facts)
+def test_the_same_facts_get_the_same_answer(facts: Facts) -> None:
+    assert decide(facts) == decide(facts)
+
+
 def test_a_thousand_decisions_take_about_a_second() -> None:
     """A planner sweeps; 0.7 s on an idle machine (bench/recommend.py), with room for a busy one."""
     facts = sweep(200)

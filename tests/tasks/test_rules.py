@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from tasks.arguments import rules
 from tasks.contracts import Recommendation
 from tasks.decision import Facts, decide
+from tasks.errors import RecipeError
 from tasks.estimates import settings
 from tasks.estimates.architecture import read_asset
 from tasks.estimates.parameters import variant_for
 from tasks.estimates.plan import alpha_for, learning_rate
 from tasks.recipe import LoraSection
+from tasks.recipe_file import load_recipe
 from tests.tasks.cases import Expected, at_the_limits, facts_of, more_cases, worked_cases
 from tests.tasks.the_guide import ARGUES_FOR, WARNS, rules_that_speak
 
@@ -268,6 +271,15 @@ def test_the_profile_guide_says_where_it_parts_from_the_evidence() -> None:
     found = decide(facts_of("llama3.1-8b, l40s; 96 %", rules="guide"))
     assert any("Newer evidence keeps the effective scale at 2" in line for line in found.warnings)
     assert any("effective scale is 16" in line for line in found.warnings)
+
+
+@pytest.mark.parametrize("value", ["no", "steps", "epoch"])
+def test_the_mistake_of_not_saving_cannot_be_made(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    head = "name: x\nmodel: {model_name_or_path: m}\ndataset: {path: d.jsonl}\n"
+    path.write_text(f"{head}training:\n  save_strategy: {value}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"line 5 .*not saving is a named mistake.*save_steps"):
+        load_recipe(path)
 
 
 @pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case.name)
