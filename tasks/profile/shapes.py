@@ -7,6 +7,7 @@ row becomes (a chat, a pair, raw text) depends on the tokenizer too: `tasks/prof
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ __all__ = ["SAMPLE_ROWS", "Row", "Shape", "choose_shape"]
 
 #: Rows the format is read off. A heuristic: a column counts if half of them have it.
 SAMPLE_ROWS = 200
+SHOWN_CHARACTERS = 40
 
 Row = dict[str, Any]
 
@@ -150,7 +152,8 @@ def _none_or_many(
     dataset: DatasetSection, readings: list[tuple[str, dict[str, str]]], sample: list[Row]
 ) -> DataError:
     seen = sorted({name for row in sample for name in row})
-    shown = f"the columns {', '.join(map(ascii, seen[:20]))}" if seen else "no readable row"
+    columns = ", ".join(f"{name[:SHOWN_CHARACTERS]!a}" for name in seen[:20])
+    shown = f"the columns {columns}" if seen else "no readable row"
     if readings:
         lines = [f"    {name}: {', '.join(reading.values())}" for name, reading in readings]
         return DataError(
@@ -160,7 +163,12 @@ def _none_or_many(
         )
     asked = "no known format" if dataset.format == "auto" else f"not the format {dataset.format}"
     forms = "; ".join(f"{name} has {', '.join(FORMATS[name].COLUMNS)}" for name in FORMATS)
+    header = (
+        " If its first line is no header, name the columns: dataset.column_names: [...]."
+        if re.search(r"\.[ct]sv(\.\w+)?$", str(dataset.path).lower()) and not dataset.column_names
+        else ""
+    )
     return DataError(
         f"{dataset.path}: has {shown}, which is {asked} ({forms}). Name the columns in "
-        "dataset.columns, for instance {prompt: question, completion: answer}."
+        f"dataset.columns, for instance {{prompt: question, completion: answer}}.{header}"
     )

@@ -6,6 +6,7 @@ code that `load_dataset` uses; no script of a repository is run. Files are fetch
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -55,15 +56,17 @@ def files_on_hub(key: str, name: str, section: DatasetSection) -> dict[str, list
 
 def _builder(key: str, name: str, config: str | None, revision: str | None) -> dict[Any, list[str]]:
     """Return what `datasets` takes for the files of each split."""
-    from datasets import load_dataset_builder
+    from datasets import disable_progress_bars, load_dataset_builder
     from datasets.exceptions import DatasetNotFoundError
 
+    logging.getLogger("huggingface_hub.repocard").setLevel(logging.ERROR)  # a README is no must
+    disable_progress_bars()
     try:
         builder = load_dataset_builder(name, config, revision=revision)
     except ConnectionError:
         raise
     except DatasetNotFoundError as error:
-        raise DataError(f"{key}: {name}: {_line(error)}") from None
+        raise DataError(f"{key}: {name}: no such file or folder here. {_line(error)}") from None
     except (ValueError, OSError, RuntimeError) as error:
         mend = ""
         if "onfig" in str(error):

@@ -121,6 +121,10 @@ def test_a_headerless_file_loses_no_row(tmp_path: Path) -> None:
         tmp_path / "d.tsv", tmp_path / "run", template=False, column_names=["question", "answer"]
     )
     assert splits.rows_in == 40
+    with pytest.raises(
+        DataError, match="first line is no header, name the columns: dataset.column_"
+    ):
+        prepared(tmp_path / "d.tsv", tmp_path / "other", template=False)
 
 
 def test_the_hub_is_refused_in_one_line_where_it_cannot_be_reached(tmp_path: Path) -> None:
