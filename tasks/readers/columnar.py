@@ -40,7 +40,7 @@ def read(path: Path, column_names: Sequence[str] = ()) -> Iterator[RawRow]:
             for value in _rows(batch):
                 number += 1
                 yield _row(number, value, names)
-    except (pyarrow.ArrowException, OSError, NotImplementedError) as error:
+    except (pyarrow.ArrowException, OSError, NotImplementedError, UnicodeDecodeError) as error:
         kind = "Parquet" if path.suffix.lower() == ".parquet" else "Arrow"
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: is no readable {kind} file ({why}). Write it again.") from None
@@ -69,15 +69,17 @@ def _batches(path: Path) -> Iterator[pyarrow.RecordBatch]:
 
 
 def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
-    """Yield the rows as objects; None for one whose text is not UTF-8."""
+    """Yield the rows as objects; None for one with text that is not UTF-8, or a date out of range."""
     try:
-        yield from batch.to_pylist()
-    except UnicodeDecodeError:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):
         for at in range(batch.num_rows):
             try:
                 yield batch.slice(at, 1).to_pylist()[0]
-            except UnicodeDecodeError:
+            except (ValueError, OverflowError):
                 yield None
+        return
+    yield from rows
 
 
 def _row(number: int, value: dict[str, Any] | None, names: dict[str, list[str]]) -> RawRow:
