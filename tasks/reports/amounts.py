@@ -71,9 +71,9 @@ def summary(report: DataReport) -> str:
     """Return the verdict as one sentence."""
     count = {name: number for name, number in severities(report).items() if name in FAILURES}
     lost = report.rows_in - report.rows_out
-    parts = [f"{count[name]} {name}" for name in count if count[name]]
+    parts = [f"{number} {name}" for name, number in count.items() if number]
     checks = (
-        f"{', '.join(parts)} of {len(report.checks)} checks failed"
+        f"of {len(report.checks)} checks {', '.join(parts)} failed"
         if parts
         else f"all {len(report.checks) - severities(report)['note']} checks hold"
     )
