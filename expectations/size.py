@@ -19,6 +19,7 @@ def suite(*, train_rows_severity: str) -> ExpectationSuite:
         name="size",
         expectations=[
             train_rows(train_rows_severity),
+            method_rows(),
             split_size("validation"),
             split_size("test"),
         ],
@@ -26,7 +27,7 @@ def suite(*, train_rows_severity: str) -> ExpectationSuite:
 
 
 def train_rows(severity: str) -> Expectation:
-    """There are enough rows to train on.
+    """There are enough rows to train on, near-duplicates counted once.
 
     Prevents: fine-tuning on a handful of rows, which memorizes them; below 500 a good prompt with
     examples does better (rule D1 of the decision tree).
@@ -34,11 +35,29 @@ def train_rows(severity: str) -> Expectation:
     import great_expectations.expectations as gxe
 
     return gxe.ExpectColumnSumToBeBetween(
-        column="in_train",
+        column="new_in_train",
         min_value={"$PARAMETER": "min_train_rows"},
         severity=severity,
         description="There are enough rows to train on.",
         meta={"id": "train-rows", "rows": None},
+    )
+
+
+def method_rows() -> Expectation:
+    """There are as many rows as the recipe's method wants, whatever the recipe allows.
+
+    Prevents: forgetting, once `method: full` or a lower `min_train_rows` is written down, that the
+    run is below what the method is known to need: 10,000 rows for full fine-tuning, 1,000 for LoRA
+    (500 for a simple task), 500 for QLoRA and for `auto`, which chooses by the rows.
+    """
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnSumToBeBetween(
+        column="new_in_train",
+        min_value={"$PARAMETER": "method_rows"},
+        severity="warning",
+        description="There are as many rows as the method is known to need.",
+        meta={"id": "method-rows", "rows": None},
     )
 
 

@@ -42,13 +42,17 @@ class Source(Record):
 
 
 class Split(Record):
-    """One of train, validation, test: a JSONL file of canonical rows."""
+    """One of train, validation, test: a JSONL file of canonical rows.
+
+    `near_duplicates` of the rows have almost the wording of another one of them.
+    """
 
     path: str
     rows: int
     sha256: str
     tokens: int
     loss_tokens: int
+    near_duplicates: int = 0
 
 
 class Splits(Record):

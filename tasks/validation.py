@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tasks.arguments.rules import table
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
 from tasks.profile.page_evidence import gather
@@ -63,10 +64,19 @@ def _parameters(recipe: Recipe, splits: Splits) -> dict[str, float]:
     return {
         **{key: value for key, value in limits if isinstance(value, float)},
         "min_train_rows": limits.min_train_rows or MIN_TRAIN_ROWS,
+        "method_rows": _method_rows(recipe),
         # A sum of shares: 5 rows of 500 are 1 %, whatever binary fractions make of it.
         "max_leaked_fraction": limits.max_leaked_fraction + 1e-9,
         "max_length": splits.max_length,
     }
+
+
+def _method_rows(recipe: Recipe) -> int:
+    """Return the rows that the recipe's method is known to need."""
+    if recipe.method == "auto":
+        return MIN_TRAIN_ROWS
+    simple = recipe.method == "lora" and recipe.requirements.complexity == "simple"
+    return table("minimum_rows")["lora_simple" if simple else recipe.method]
 
 
 def _report(

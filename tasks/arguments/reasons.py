@@ -145,7 +145,7 @@ def _answer(case: Case, rule: Rule) -> str:
         case "rank":
             return asked.complexity.replace("_", " ") if rule.rank.plan else rule.condition
         case "data":
-            return f"{facts.rows:,} rows"
+            return f"{facts.usable_rows:,} rows"
         case "memory":
             memory = case.full.memory if rule.forbids else case.lora.memory
             return needs(memory)

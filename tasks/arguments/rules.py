@@ -101,7 +101,7 @@ def answers(facts: Facts) -> dict[str, Any]:
         **asked.model_dump(include={"domain_shift", "rapid", "complexity"}),
         "accuracy": asked.accuracy,
         "budget_usd": facts.budget.max_usd,
-        "rows": facts.rows,
+        "rows": facts.usable_rows,
         "insists": facts.insists,
         "parameters": facts.architecture.parameters,
         "gpu_kind": hardware.kind,

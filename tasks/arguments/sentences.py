@@ -146,7 +146,7 @@ def why_not(case: Case, method: Method, chosen: str) -> str:
         room = storage(case.facts, plan)[1] / 1e9
         return f"costs {cost} and leaves {room:.3g} GB, above {_limits(case.facts)}"
     if chosen == "prompting":
-        return f"fewer than 500 usable rows ({case.facts.rows:,})"
+        return f"fewer than 500 usable rows ({case.facts.usable_rows:,})"
     if case.facts.method != "auto":
         return f"the recipe fixes method: {case.facts.method}; it would fit, {cost}"
     if method == "full":
@@ -222,7 +222,7 @@ def _about_money(case: Case, method: Method) -> list[str]:
 def would_change(case: Case, chosen: str, lifts: tuple[str, ...]) -> tuple[str, ...]:
     """Return which other facts would lead to another method."""
     if chosen == "prompting":
-        rest = f"{500 - case.facts.rows} more usable rows"
+        rest = f"{500 - case.facts.usable_rows} more usable rows"
         return (f"{rest}, or validation.allow_few_rows: true, would allow an adapter.",)
     if chosen == "nothing_fits":
         return ()

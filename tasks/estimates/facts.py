@@ -22,14 +22,15 @@ __all__ = ["Facts", "facts_for"]
 class Facts(Record):
     """The facts of one run: the model, the data, the hardware, and what the user wants.
 
-    `rows` are usable training rows, those of one adapter; `train_tokens` and `loss_tokens` are what
-    they hold, once; `length` is the longest sequence of a step. `insists` says that the recipe
+    `rows` are the training rows of one adapter, of which `repeats` say almost the same as another;
+    `train_tokens` and `loss_tokens` are what they hold, once; `length` is the longest sequence of a step. `insists` says that the recipe
     wants to train on few rows. What a section leaves at None is decided; what it sets, wins.
     """
 
     architecture: Architecture
     hardware: Hardware
     rows: int
+    repeats: int = 0
     train_tokens: int
     loss_tokens: int | None = None
     length: int
@@ -45,6 +46,11 @@ class Facts(Record):
     budget: BudgetSection = BudgetSection()
     rules: Literal["evidence", "guide"] = "evidence"
 
+    @property
+    def usable_rows(self) -> int:
+        """What the rules count: rows of different wording, each once."""
+        return self.rows - self.repeats
+
 
 def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Facts:
     """Return the facts of a run whose data are prepared.
@@ -53,15 +59,17 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
         RecipeError: `budget.gpu` is no known card.
     """
     rows, least = splits.train.rows, recipe.validation.min_train_rows
+    repeats = splits.train.near_duplicates
     return Facts(
         architecture=architecture,
         hardware=hardware_for(recipe.budget),
         rows=rows,
+        repeats=repeats,
         train_tokens=splits.train.tokens,
         loss_tokens=splits.train.loss_tokens,
         length=splits.max_length,
         packing=recipe.dataset.packing,
-        insists=recipe.validation.allow_few_rows or (least is not None and rows >= least),
+        insists=recipe.validation.allow_few_rows or (least is not None and rows - repeats >= least),
         dtype=recipe.model.dtype,
         method=recipe.method,
         lora=recipe.lora,

@@ -46,6 +46,7 @@ def read_profile(path: Path) -> pandas.DataFrame:
     kept = frame["split"] != "rejected"
     for split in ("train", "validation", "test"):
         frame[f"in_{split}"] = (frame["split"] == split).astype("int8")
+    frame["new_in_train"] = frame["in_train"] * (1 - frame["near_duplicate"])
     frame["kept_loss_tokens"] = frame["loss_tokens"].where(kept)
     frame["kept_ends"] = frame["last_token_learned_is_eos"].where(kept)
     frame["kept_starts"] = frame["bos_count"].where(kept)

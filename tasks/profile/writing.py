@@ -67,7 +67,8 @@ def write_rows(folder: Path, shape: Shape, table: Table, progress: Callable[[int
 
 def split_record(folder: Path, name: str, table: Table) -> Split:
     """Return the record of one written split."""
-    rows = table.rows[table.is_in(name)]
+    which = table.is_in(name)
+    rows = table.rows[which]
     path = folder / f"{name}.jsonl"
     return Split(
         path=f"{folder.name}/{path.name}",
@@ -75,6 +76,7 @@ def split_record(folder: Path, name: str, table: Table) -> Split:
         sha256=file_sha256(path),
         tokens=int((rows["tokens"] - rows["truncated_tokens"]).sum()),
         loss_tokens=int(rows["loss_tokens"].sum()),
+        near_duplicates=int((which & table.has("near_duplicate")).sum()),
     )
 
 

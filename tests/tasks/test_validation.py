@@ -29,10 +29,10 @@ def report_of(
 
 
 def test_clean_data_pass(tmp_path: Path) -> None:
-    report = report_of(tmp_path, chats(80))
+    report = report_of(tmp_path, chats(700))
     assert report.verdict == "pass"
     assert all(check.passed for check in report.checks)
-    assert report.rows_in == report.rows_out == sum(report.splits.values()) == 80
+    assert report.rows_in == report.rows_out == sum(report.splits.values()) == 700
     assert 0 < report.loss_token_fraction < 1
 
 
@@ -61,6 +61,29 @@ def test_few_rows_fail_unless_the_user_insists(tmp_path: Path) -> None:
     allowed = report_of(tmp_path, pairs(60), {"min_train_rows": None, "allow_few_rows": True})
     assert allowed.verdict == "warn"
     assert check_of(allowed, "train-rows").severity == "warning"
+
+
+def test_fewer_rows_than_the_method_wants_stay_visible(tmp_path: Path) -> None:
+    report = report_of(tmp_path, chats(80))
+    assert report.verdict == "warn"
+    check = check_of(report, "method-rows")
+    assert (check.passed, check.severity, check.threshold) == (False, "warning", 500)
+    assert check.observed == report.splits["train"]
+    assert check_of(report, "train-rows").passed
+
+
+def test_rows_of_one_wording_count_once_towards_the_size(tmp_path: Path) -> None:
+    words = "the red fox who lives near our barn came back to steal eggs again last night and left"
+    rows: list[Any] = [
+        {"prompt": f"{thing} : {words} {end}", "completion": "fox"}
+        for thing in ("one", "two")
+        for end in ("", "today", "early", "alone", "hungry", "quietly")
+    ]
+    report = report_of(tmp_path, [*pairs(60), *rows])
+    check = check_of(report, "train-rows")
+    near = check_of(report, "near-duplicates").unexpected_count
+    assert near == 11
+    assert check.observed in (report.splits["train"], report.splits["train"] - near)
 
 
 def test_duplicates_only_warn_for_they_lose_nothing(tmp_path: Path) -> None:
