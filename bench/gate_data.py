@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DEFECTS", "write_rows"]
+__all__ = ["DEFECTS", "vocabulary", "write_rows"]
 
 #: Defect -> its share of the rows. `near_duplicate` has 3 of its 60 words changed.
 DEFECTS = {
@@ -46,7 +46,7 @@ def write_rows(path: Path, count: int, seed: int = 0) -> dict[str, list[int]]:
 
 
 def _lines(count: int, rng: random.Random) -> Iterator[tuple[str | None, str]]:
-    words = _vocabulary(rng)
+    words = vocabulary(rng)
     weights = list(itertools.accumulate(1 / (rank + 2) for rank in range(len(words))))
     bounds = list(itertools.accumulate(DEFECTS.values()))
     sound: list[Row] = []
@@ -89,7 +89,7 @@ def _text(row: Row, defect: str | None, other: list[str], rng: random.Random) ->
     return text[:-3] if defect == "not_json" else text
 
 
-def _vocabulary(rng: random.Random) -> list[str]:
+def vocabulary(rng: random.Random) -> list[str]:
     """Return words of one to three syllables, the frequent ones short."""
     consonants, vowels = "bdfghjklmnprstvw", "aeiou"
     syllables = [c + v + e for c in consonants for v in vowels for e in ("", "n", "r", "s")]
