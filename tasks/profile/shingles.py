@@ -26,7 +26,8 @@ __all__ = [
 TEMPLATE_SHARE, TEMPLATE_ROWS = 0.1, 50
 
 CHUNK_ROWS = 1 << 15
-COUNTER_BITS = 22
+#: Places that shingles are counted in: four for each word, so that few share one; at most 4M.
+MOST_COUNTER_BITS = 22
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,16 @@ def chunks(rows: ndarray) -> list[ndarray]:
 
 def template_shingles(texts: Texts, rows: ndarray, words: int) -> ndarray:
     """Return which shingles, by the lowest bits of their number, stand in too many rows."""
-    counts = numpy.zeros(1 << COUNTER_BITS, numpy.int64)
+    total = int(texts.offsets[-1])
+    counts = numpy.zeros(1 << min(MOST_COUNTER_BITS, total.bit_length() + 2), numpy.int64)
     for chunk in chunks(rows):
         shingles, _count = shingles_of(texts, chunk, words)
-        counts += numpy.bincount(_counter(shingles), minlength=len(counts))
+        counts += numpy.bincount(_place(shingles, counts), minlength=len(counts))
     return counts > max(TEMPLATE_ROWS, TEMPLATE_SHARE * len(rows))
 
 
-def _counter(shingles: ndarray) -> ndarray:
-    return (shingles & numpy.uint32((1 << COUNTER_BITS) - 1)).astype(numpy.int64)
+def _place(shingles: ndarray, places: ndarray) -> ndarray:
+    return (shingles & numpy.uint32(len(places) - 1)).astype(numpy.int64)
 
 
 def own_shingles(
@@ -92,7 +94,7 @@ def own_shingles(
 ) -> tuple[ndarray, ndarray]:
     """Return the shingles of these rows that are no template's, and how many each row has."""
     shingles, count = shingles_of(texts, rows, words)
-    own = ~templates[_counter(shingles)]
+    own = ~templates[_place(shingles, templates)]
     which = numpy.repeat(numpy.arange(len(rows)), count)[own]
     return shingles[own], numpy.bincount(which, minlength=len(rows))
 
