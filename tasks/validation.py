@@ -26,6 +26,9 @@ __all__ = ["validate"]
 
 #: Rule D1 of the decision tree: below, a prompt with examples does better than fine-tuning.
 MIN_TRAIN_ROWS = 500
+#: Rows below which a method is known to do badly (the guide's table of data sizes); `auto` chooses
+#: by the rows, and a simple task needs 500 for LoRA too.
+METHOD_ROWS = {"auto": MIN_TRAIN_ROWS, "full": 10_000, "lora": 1_000, "qlora": 500}
 
 
 @stage
