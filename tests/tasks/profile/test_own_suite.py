@@ -37,6 +37,12 @@ def test_json_and_python_run_beside_ours(tmp_path: Path) -> None:
                 "severity": "info",
                 "meta": {"rows": "kept_email"},
             },
+            {
+                "type": "expect_table_row_count_to_be_between",
+                "kwargs": {"min_value": 99},
+                "severity": "info",
+                "id": "many",
+            },
         ],
     }
     report = validated(data, tmp_path / "run", {"suite": str(written(tmp_path, own))})
@@ -45,6 +51,7 @@ def test_json_and_python_run_beside_ours(tmp_path: Path) -> None:
     assert report.verdict == "fail"
     assert (checks["ours-2"].passed, checks["ours-2"].rows) == (True, (4,))
     assert checks["emails"].rows == (4,)
+    assert (checks["many"].passed, checks["many"].observed) == (False, 60)
     python = written(
         tmp_path,
         "import great_expectations as gx, great_expectations.expectations as gxe\n"
