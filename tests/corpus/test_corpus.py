@@ -23,8 +23,11 @@ STRICT: dict[str, Any] = {
 #: Checks that no data set can fail, because `prepare` refuses it first (tests/test_preparation.py)
 #: or rejects the row; tests/expectations/ shows that they would.
 REFUSED_BEFORE = {"validation-size", "test-size", "loss-tokens"}
+#: Shown to fail in tests/tasks/test_validation.py.
+SHOWN_ELSEWHERE = {"method-rows"}
 #: Checks shown to fail below, beside those of `messy`.
 SHOWN_BELOW = {
+    *("near-duplicates", "near-leakage", "overlap"),
     *("json-answers", "label-variants", "label-imbalance", "single-labels", "unlearned-labels"),
     *("system-messages", "final-token", "leakage", "leakage-found", "train-rows", "one-start"),
     *("length-drift", "label-drift", "new-labels"),
@@ -57,7 +60,7 @@ def test_clean_data_raise_no_alarm(tmp_path: Path, kind: str) -> None:
 def test_every_check_is_shown_to_fail_in_this_corpus() -> None:
     limits = ValidationSection(reference="x")
     every = {e.meta["id"] for s in suites_of(limits, (), ()) for e in s.expectations}
-    assert set(messy(1)[1]) | SHOWN_BELOW | REFUSED_BEFORE == every
+    assert set(messy(1)[1]) | SHOWN_BELOW | REFUSED_BEFORE == every - SHOWN_ELSEWHERE
 
 
 def test_broken_json_is_told_where_most_answers_are_json(tmp_path: Path) -> None:
@@ -133,6 +136,33 @@ def test_training_rows_in_the_test_set_are_told(tmp_path: Path) -> None:
     found = failed(report)
     assert found["leakage"] == found["leakage-found"] == [101, 102, 103]
     assert report.verdict == "fail"
+
+
+def test_reworded_rows_and_passages_are_told(tmp_path: Path) -> None:
+    """Near-copies within train and into test, and a test row that holds a training text."""
+    random = Random(6)
+    rows = [{"text": sentence(random, 30)} for _ in range(60)]
+    judged = [{"text": sentence(random, 30)} for _ in range(20)]
+    reworded = rows[7]["text"].split()
+    reworded[4] = "walnut"
+    near_test = judged[5]["text"].split()
+    near_test[9] = "walnut"
+    passage = " ".join(judged[8]["text"].split()[:20])
+    rows += [{"text": " ".join(words)} for words in (reworded, near_test)] + [{"text": passage}]
+    path = write_jsonl(tmp_path / "d.jsonl", rows)
+    report = validated(
+        path,
+        tmp_path / "run",
+        {"max_near_duplicate_fraction": 0},
+        test_path=str(write_jsonl(tmp_path / "test.jsonl", judged)),
+        validation_size=0.05,
+        max_length=256,
+    )
+    found = failed(report)
+    assert len(found["near-duplicates"]) == 1
+    assert set(found["near-duplicates"]) < {8, 61}
+    assert found["near-leakage"] == [62]
+    assert found["overlap"] == [63]
 
 
 def test_too_few_rows_are_told(tmp_path: Path) -> None:
