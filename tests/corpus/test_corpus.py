@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from tasks.base_model import BaseModelFiles
 from tasks.contracts import DataReport
+from tasks.preparation import prepare
 from tasks.profile.suites import suites_of
 from tasks.recipe import ValidationSection
+from tasks.run_folder import RunFolder
+from tasks.validation import validate
 from tests.corpus.clean import CLEAN
 from tests.corpus.defects import messy
 from tests.corpus.sentences import sentence
-from tests.preparing import chats, pairs, read_jsonl, validated, write_jsonl
+from tests.preparing import chats, pairs, read_jsonl, recipe_of, validated, write_jsonl
+from tests.tiny import CHATML, build_tiny_tokenizer
 
 #: No finding is below its threshold: each one fails its check.
 STRICT: dict[str, Any] = {
@@ -23,14 +28,13 @@ STRICT: dict[str, Any] = {
 #: Checks that no data set can fail, because `prepare` refuses it first (tests/test_preparation.py)
 #: or rejects the row; tests/expectations/ shows that they would.
 REFUSED_BEFORE = {"validation-size", "test-size", "loss-tokens"}
-#: Shown to fail in tests/tasks/test_validation.py.
-SHOWN_ELSEWHERE = {"method-rows"}
+#: Shown to fail in tests/tasks/test_validation.py and tests/tasks/profile/test_own_suite.py.
+SHOWN_ELSEWHERE = {"method-rows", "length-drift", "label-drift", "new-labels"}
 #: Checks shown to fail below, beside those of `messy`.
 SHOWN_BELOW = {
     *("near-duplicates", "near-leakage", "overlap"),
     *("json-answers", "label-variants", "label-imbalance", "single-labels", "unlearned-labels"),
     *("system-messages", "final-token", "leakage", "leakage-found", "train-rows", "one-start"),
-    *("length-drift", "label-drift", "new-labels"),
 }
 
 
@@ -116,6 +120,21 @@ def test_a_turn_that_never_ends_is_told(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "d.jsonl", chats(60))
     report = validated(path, tmp_path / "run", {}, chat_template=str(template))
     assert failed(report)["final-token"] == list(range(1, 61))
+
+
+def test_two_starts_are_told(tmp_path: Path) -> None:
+    """Template and tokenizer each add a BOS (huggingface/alignment-handbook#127)."""
+    tokenizer = build_tiny_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    tokenizer.chat_template = "{{ bos_token }}{{ bos_token }}" + CHATML
+    tokenizer.save_pretrained(tmp_path / "base")
+    (tmp_path / "base" / "config.json").write_text('{"max_position_embeddings": 256}')
+    base = BaseModelFiles(name="b", path=str(tmp_path / "base"), revision=None, sha256="b")
+    recipe = recipe_of(write_jsonl(tmp_path / "d.jsonl", chats(60)), {}, {})
+    run = RunFolder(tmp_path / "run", {"device": "cpu"})
+    splits = prepare.fn.__wrapped__(recipe, base, run)
+    report = validate.fn.__wrapped__(recipe, splits, run)
+    assert failed(report) == {"one-start": list(range(1, 61))}
 
 
 def test_a_prompt_that_fills_the_row_is_told(tmp_path: Path) -> None:
