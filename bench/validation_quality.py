@@ -27,7 +27,8 @@ from tasks.contracts import DataReport
 from tasks.errors import FinetuneError
 from tasks.preparation import prepare
 from tasks.profile.checkpoint import read_profile
-from tasks.recipe import Recipe
+from tasks.profile.suites import suites_of
+from tasks.recipe import Recipe, ValidationSection
 from tasks.run_folder import RunFolder
 from tasks.validation import validate
 
@@ -36,18 +37,23 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "data_gate.md"
-BEGIN, END = "<!-- graded -->", "<!-- /graded -->"
 MISSES_SHOWN = 12
 
 
 def main() -> None:
     """Read the command line, grade every set, print and write the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("data", type=Path, help="the folder of the sets, each with its README")
+    parser.add_argument("data", type=Path, nargs="?", help="the sets, each with its README")
+    parser.add_argument("--checks", action="store_true", help="write only the table of checks")
     parser.add_argument("--only", help="one set by name")
     parser.add_argument("--show", action="store_true", help="print rows missed and found besides")
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     asked = parser.parse_args()
+    if asked.checks:
+        _write("checks", checks_table())
+        return
+    if asked.data is None:
+        parser.error("name the folder of the sets")
     logging.basicConfig(level=logging.ERROR)
     start, lines, alarms = time.monotonic(), [], []
     for graded in SETS:
@@ -71,9 +77,40 @@ def main() -> None:
         ]
     )
     if asked.write:
-        page = PAGE.read_text(encoding="utf-8")
-        before, rest = page.split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        _write("graded", text)
+
+
+def checks_table() -> str:
+    """Return every check with its severity, its key, the key's default and its sentence."""
+    limits = ValidationSection(reference="any")
+    lines = [
+        "| check | severity | `validation:` key | default | what it says |",
+        "|---|---|---|--:|---|",
+    ]
+    for suite in suites_of(limits, (), ()):
+        for check in suite.expectations:
+            kwargs = check.configuration.kwargs
+            limit = kwargs.get("max_value", kwargs.get("min_value"))
+            key = limit["$PARAMETER"] if isinstance(limit, dict) else None
+            known = key in ValidationSection.model_fields
+            default = getattr(limits, key) if known else None
+            cells = (
+                f"`{(check.meta or {})['id']}`",
+                check.configuration.severity.value,
+                f"`{key}`" if known else "",
+                "" if default is None else f"{default:g}",
+                str(check.description),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _write(part: str, text: str) -> None:
+    """Put the text between the marks of a part of the page."""
+    begin, end = f"<!-- {part} -->", f"<!-- /{part} -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    page = f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
+    PAGE.write_text(page, encoding="utf-8")
 
 
 def _grade(graded: Graded, data: Path, *, show: bool) -> tuple[list[str], str]:

@@ -197,7 +197,7 @@ def _check(result: Any, frame: pandas.DataFrame, failing: numpy.ndarray) -> Data
         prevents=config.notes if isinstance(config.notes, str) else "",
         unit="rows"
         if per_row
-        else _unit(config.type, config.kwargs["column"], config.meta["rows"]),
+        else _unit(config.type, str(config.kwargs.get("column", "")), config.meta["rows"]),
         at_least=not per_row and config.kwargs.get("max_value") is None,
     )
 

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from tasks.base_model import BaseModelFiles
 from tasks.contracts import DataReport
+from tasks.preparation import prepare
 from tasks.profile.suites import suites_of
 from tasks.recipe import ValidationSection
+from tasks.run_folder import RunFolder
+from tasks.validation import validate
 from tests.corpus.clean import CLEAN
 from tests.corpus.defects import messy
 from tests.corpus.sentences import sentence
-from tests.preparing import chats, pairs, read_jsonl, validated, write_jsonl
+from tests.preparing import chats, pairs, read_jsonl, recipe_of, validated, write_jsonl
+from tests.tiny import CHATML, build_tiny_tokenizer
 
 #: No finding is below its threshold: each one fails its check.
 STRICT: dict[str, Any] = {
@@ -23,11 +28,13 @@ STRICT: dict[str, Any] = {
 #: Checks that no data set can fail, because `prepare` refuses it first (tests/test_preparation.py)
 #: or rejects the row; tests/expectations/ shows that they would.
 REFUSED_BEFORE = {"validation-size", "test-size", "loss-tokens"}
+#: Shown to fail in tests/tasks/test_validation.py and tests/tasks/profile/test_own_suite.py.
+SHOWN_ELSEWHERE = {"method-rows", "length-drift", "label-drift", "new-labels"}
 #: Checks shown to fail below, beside those of `messy`.
 SHOWN_BELOW = {
+    *("near-duplicates", "near-leakage", "overlap"),
     *("json-answers", "label-variants", "label-imbalance", "single-labels", "unlearned-labels"),
     *("system-messages", "final-token", "leakage", "leakage-found", "train-rows", "one-start"),
-    *("length-drift", "label-drift", "new-labels"),
 }
 
 
@@ -57,7 +64,7 @@ def test_clean_data_raise_no_alarm(tmp_path: Path, kind: str) -> None:
 def test_every_check_is_shown_to_fail_in_this_corpus() -> None:
     limits = ValidationSection(reference="x")
     every = {e.meta["id"] for s in suites_of(limits, (), ()) for e in s.expectations}
-    assert set(messy(1)[1]) | SHOWN_BELOW | REFUSED_BEFORE == every
+    assert set(messy(1)[1]) | SHOWN_BELOW | REFUSED_BEFORE == every - SHOWN_ELSEWHERE
 
 
 def test_broken_json_is_told_where_most_answers_are_json(tmp_path: Path) -> None:
@@ -115,6 +122,21 @@ def test_a_turn_that_never_ends_is_told(tmp_path: Path) -> None:
     assert failed(report)["final-token"] == list(range(1, 61))
 
 
+def test_two_starts_are_told(tmp_path: Path) -> None:
+    """Template and tokenizer each add a BOS (huggingface/alignment-handbook#127)."""
+    tokenizer = build_tiny_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    tokenizer.chat_template = "{{ bos_token }}{{ bos_token }}" + CHATML
+    tokenizer.save_pretrained(tmp_path / "base")
+    (tmp_path / "base" / "config.json").write_text('{"max_position_embeddings": 256}')
+    base = BaseModelFiles(name="b", path=str(tmp_path / "base"), revision=None, sha256="b")
+    recipe = recipe_of(write_jsonl(tmp_path / "d.jsonl", chats(60)), {}, {})
+    run = RunFolder(tmp_path / "run", {"device": "cpu"})
+    splits = prepare.fn.__wrapped__(recipe, base, run)
+    report = validate.fn.__wrapped__(recipe, splits, run)
+    assert failed(report) == {"one-start": list(range(1, 61))}
+
+
 def test_a_prompt_that_fills_the_row_is_told(tmp_path: Path) -> None:
     """Truncated to nothing that is learned: loss 0, gradient NaN (trl#6025)."""
     rows = [*pairs(60), {"prompt": "why " * 60, "completion": "because"}]
@@ -133,6 +155,33 @@ def test_training_rows_in_the_test_set_are_told(tmp_path: Path) -> None:
     found = failed(report)
     assert found["leakage"] == found["leakage-found"] == [101, 102, 103]
     assert report.verdict == "fail"
+
+
+def test_reworded_rows_and_passages_are_told(tmp_path: Path) -> None:
+    """Near-copies within train and into test, and a test row that holds a training text."""
+    random = Random(6)
+    rows = [{"text": sentence(random, 30)} for _ in range(60)]
+    judged = [{"text": sentence(random, 30)} for _ in range(20)]
+    reworded = rows[7]["text"].split()
+    reworded[4] = "walnut"
+    near_test = judged[5]["text"].split()
+    near_test[9] = "walnut"
+    passage = " ".join(judged[8]["text"].split()[:20])
+    rows += [{"text": " ".join(words)} for words in (reworded, near_test)] + [{"text": passage}]
+    path = write_jsonl(tmp_path / "d.jsonl", rows)
+    report = validated(
+        path,
+        tmp_path / "run",
+        {"max_near_duplicate_fraction": 0},
+        test_path=str(write_jsonl(tmp_path / "test.jsonl", judged)),
+        validation_size=0.05,
+        max_length=256,
+    )
+    found = failed(report)
+    assert len(found["near-duplicates"]) == 1
+    assert set(found["near-duplicates"]) < {8, 61}
+    assert found["near-leakage"] == [62]
+    assert found["overlap"] == [63]
 
 
 def test_too_few_rows_are_told(tmp_path: Path) -> None:
