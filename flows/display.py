@@ -69,7 +69,7 @@ def data_report_table(report: DataReport, splits: Splits) -> Table | Text:
         table.add_column(column, overflow="fold")
     for check in sorted(told, key=amounts.order):
         table.add_row(
-            check.id,
+            Text(check.id),
             Text(check.severity, COLOURS.get(check.severity, "")),
             Text(
                 amounts.outcome(check),
@@ -78,7 +78,7 @@ def data_report_table(report: DataReport, splits: Splits) -> Table | Text:
             amounts.observed(check),
             amounts.limit(check),
             amounts.lines(check, LISTED_LINES),
-            check.sentence,
+            Text(check.sentence),  # a suite of the user's own may have brackets in it
         )
     return table
 
