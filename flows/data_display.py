@@ -67,10 +67,10 @@ def _examples(folder: Path, splits: Splits, console: Console) -> list[Text]:
     parts = [Text.assemble("Training rows as the model sees them; ", mark, " tokens are learned:")]
     for example in examples:
         head = f"{visible(example['source'])}:{example['line']}, {example['tokens']:,} tokens"
-        text = Text(f"{head}\n", "dim")
+        text = Text.assemble((f"{head}\n", "dim"))
         for piece, learned in shown_pieces(example):
             if coloured:
-                text.append(piece, LEARNED if learned else "not dim")
+                text.append(piece, LEARNED if learned else "")
             else:
                 text.append(f"⟦{piece}⟧" if learned else piece)
         parts.append(text)

@@ -46,7 +46,7 @@ def gibibytes(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
-def data_report_table(report: DataReport, splits: Splits) -> Table:
+def data_report_table(report: DataReport, splits: Splits) -> Table | Text:
     """Return the data gate's verdict and every check that has something to say, worst first."""
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in report.rejected.items())
     told = [check for check in report.checks if not check.passed or check.unexpected_count]
@@ -56,17 +56,20 @@ def data_report_table(report: DataReport, splits: Splits) -> Table:
         f"   {report.rows_in:,} rows in = {report.rows_out:,} out",
         f" + {report.rows_in - report.rows_out:,} rejected" + (f" ({dropped})" if dropped else ""),
     )
+    rest = len(report.checks) - len(told)
     caption = (
-        f"{len(report.checks) - len(told)} more checks have nothing to say · "
+        f"{f'{rest} more' if told else f'all {rest}'} checks have nothing to say · "
         f"train {splits.train.rows:,} · validation {splits.validation.rows:,} · test "
         f"{splits.test.rows:,} · max_length {splits.max_length} ({splits.max_length_reason})"
     )
+    if not told:
+        return Text.assemble(title, "\n", (caption, "dim"))
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     for column in ("check", "severity", "result", "seen", "allowed", "lines", "what"):
         table.add_column(column, overflow="fold")
     for check in sorted(told, key=amounts.order):
         table.add_row(
-            check.id,
+            Text(check.id),
             Text(check.severity, COLOURS.get(check.severity, "")),
             Text(
                 amounts.outcome(check),
@@ -75,7 +78,7 @@ def data_report_table(report: DataReport, splits: Splits) -> Table:
             amounts.observed(check),
             amounts.limit(check),
             amounts.lines(check, LISTED_LINES),
-            check.sentence,
+            Text(check.sentence),  # a suite of the user's own may have brackets in it
         )
     return table
 

@@ -208,7 +208,7 @@ def _shown(folder: RunFolder, report: DataReport) -> list[Table | Text]:
         for check in sorted(findings(report), key=amounts.order):
             word = amounts.outcome(check) if check.decision else "open"
             seen = (amounts.observed(check), amounts.limit(check))
-            table.add_row(check.id, check.severity, *seen, Text(word, COLOURS.get(word, "")))
+            table.add_row(Text(check.id), check.severity, *seen, Text(word, COLOURS.get(word, "")))
         parts.append(table)
     known = read_reviews(folder.reviews_path)
     if known:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from flows.data_display import data_report_parts
 from flows.runs import open_run
 from flows.validate_command import Wanted, validate_data
 from tasks.contracts import DataReport, Splits
 from tasks.errors import ExitCode, ModelError, RecipeError
 from tasks.preparation import prepare
+from tasks.run_folder import RunFolder
 from tests.preparing import chats, pairs, tiny_base, write_jsonl
 from tests.running import ROOT, command, settings
 
@@ -84,6 +89,22 @@ def test_what_stands_in_a_row_never_acts_in_the_terminal(
     assert "⟨U+202E⟩" in shown
 
 
+def test_in_colour_only_learned_tokens_are_coloured(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "d.jsonl", pairs(80))
+    ask(path)
+    home = next((tmp_path / "runs").glob("*/*/snapshot.json")).parent
+    folder = RunFolder(home, {})
+    report, splits = folder.record("validate", DataReport), folder.record("prepare", Splits)
+    terminal = Console(file=StringIO(), force_terminal=True, color_system="standard", width=100)
+    for part in data_report_parts(report, splits, home, terminal):
+        terminal.print(part)
+    shown = terminal.file.getvalue()  # ty: ignore[unresolved-attribute]
+    assert "\x1b[30;42mred<|im_end|>\x1b[0m" in shown
+    assert "⟦" not in shown
+    coloured = "".join(re.findall(r"\x1b\[30;42m([^\x1b]*)", shown))
+    assert "colour of thing" not in coloured
+
+
 def test_a_run_goes_on_from_what_was_validated(tmp_path: Path) -> None:
     data = write_jsonl(tmp_path / "d.jsonl", chats(80))
     recipe = tmp_path / "trial.yaml"
@@ -147,11 +168,3 @@ def test_it_needs_neither_prefect_nor_weights_and_says_one_object(tmp_path: Path
     )
     assert missing.returncode == 2
     assert "Traceback" not in missing.stdout
-
-
-def test_the_report_is_the_stage_s_record(tmp_path: Path) -> None:
-    path = write_jsonl(tmp_path / "d.jsonl", pairs(80))
-    ask(path)
-    manifest = next((tmp_path / "runs").rglob("validate/manifest.json"))
-    record = json.loads(manifest.read_text())["record"]
-    assert DataReport.model_validate(record).rows_in == 80
