@@ -75,7 +75,9 @@ def test_more_devices_never_need_more_each_from_two_on(setup: Setup) -> None:
 def test_checkpointing_and_the_fused_loss_save_activations(setup: Setup) -> None:
     layers = setup.model_copy(update={"batch": 4, "length": 2048})
     assert high(layers, checkpointing=True) <= high(layers, checkpointing=False)
-    assert high(setup, fused_loss=True, length=4096) <= high(setup, fused_loss=False, length=4096)
+    # On a CPU, or for the head's own gradient, TRL's tiles cost float32 copies of their own.
+    loss = setup.model_copy(update={"method": "lora", "on_cpu": False, "length": 4096})
+    assert high(loss, fused_loss=True) <= high(loss, fused_loss=False)
 
 
 @given(setups)
