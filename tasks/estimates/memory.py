@@ -116,13 +116,16 @@ def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
         setup.r or 0,
         fused=setup.fused_loss,
     )
+    if setup.method != "full" and setup.adapter_bytes == 2:  # nothing to cast
+        now = now._replace(saved=now.saved - now.cast, cast=0.0)
     layer = now.saved + setup.batch * setup.length * per_token(setup)
     kept = now.input if setup.checkpointing else layer
     if setup.checkpointing and keeps_inputs(setup):
         kept += setup.batch * setup.length * inputs(setup)
     all_layers = now.start + model.layers * kept
-    # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass.
-    copies = model.layers * now.cast if setup.checkpointing else 0.0
+    # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass; sharded
+    # weights are cast before they are gathered.
+    copies = model.layers * now.cast if setup.checkpointing and setup.devices == 1 else 0.0
     width = states.gradients / max(1, trained(setup))
     head = model.embedding_parameters * width if setup.method == "full" else 0.0
     held = states.gradients if setup.accumulates else 0.0
@@ -142,8 +145,8 @@ def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
             now.start + kept + live + now.backward,
             0.0,
         ),
-        (states.gradients, now.input, embedding),
-        (states.gradients, 0.0, _step_temporaries(setup, states)),
+        (states.gradients, now.input, embedding / setup.devices),
+        (states.gradients, 0.0, _step_temporaries(setup, states) / setup.devices),
     ]
 
 
@@ -206,8 +209,10 @@ def _step_temporaries(setup: Setup, states: _States) -> float:
     """
     if setup.optim in FOREACH:
         return states.gradients
+    model = setup.architecture
+    if setup.optim == "adamw_torch_loop" and setup.method == "full":
+        return 2.0 * model.vocabulary * model.hidden * (2 if setup.pure_half else 4)
     if setup.optim == "adafactor":
-        model = setup.architecture
         largest = model.vocabulary * model.hidden
         if setup.method != "full":
             largest = max(x.in_features for x in model.linears) * (setup.r or 0)

@@ -30,10 +30,11 @@ setups = st.builds(
 )
 
 #: Allocated GB, batch 1 x 2,048, checkpointing, all-linear r 16 (methods.md 4.3, traced):
-#: LoRA over bfloat16, LoRA over float32, QLoRA, full with float32 states, LoRA with plain loss.
+#: LoRA over bfloat16, LoRA over float32, QLoRA, full with float32 states, LoRA with plain loss (the
+#: logits are gone in the backward pass, as in TRL's trainer; a loop that holds them has 0.5 GB more).
 TRACED = {
-    "llama3.2-1b": (3.1, 5.9, 1.5, 21.9, 6.4),
-    "llama3.2-3b": (7.5, 14.5, 3.1, 54.6, 10.8),
+    "llama3.2-1b": (3.1, 5.9, 1.5, 21.9, 5.9),
+    "llama3.2-3b": (7.5, 14.5, 3.1, 54.6, 10.2),
     "llama2-7b": (15.1, 29.6, 5.1, 108.9, 15.4),
     "llama3.1-8b": (17.8, 34.8, 7.1, 132.7, 20.8),
     "llama2-13b": (28.4, 55.9, 9.1, 209.6, 28.6),
@@ -94,7 +95,7 @@ def test_the_parts_add_up_to_the_upper_figure(setup: Setup) -> None:
 def test_the_closed_form_agrees_with_the_trace(name: str) -> None:
     wanted = TRACED[name]
     base = Setup(
-        architecture=architecture(name), method="lora", r=16, length=2048, optim="adamw_torch"
+        architecture=architecture(name), method="lora", r=16, length=2048, optim="adamw_torch_loop"
     )
     lora, wide, qlora, full, plain = (
         base,
