@@ -61,7 +61,7 @@ def test_the_closed_form_gives_the_worked_memory(case: list[str]) -> None:
             devices=facts.hardware.count,
         )
         figure = estimate(setup, None).high_bytes / GIB
-        assert figure == pytest.approx(float(wanted), rel=0.03, abs=0.12)
+        assert figure == pytest.approx(float(wanted), rel=0.04, abs=0.12)
 
 
 def test_every_case_of_the_table_is_tested() -> None:
