@@ -20,7 +20,7 @@ from typing import Any
 
 from tasks.errors import FinetuneError
 from tasks.estimates.architecture import architecture
-from tasks.estimates.memory import Setup
+from tasks.estimates.setups import Setup
 from tasks.estimates.traced import case_for
 
 RESULTS = Path(__file__).parent / "results" / "trace_grid.jsonl"

@@ -64,6 +64,7 @@ class Architecture(Record):
     experts: tuple[Linear, ...] = ()
     expert_parameters: int = 0
     active_share: float = 1.0
+    active_experts: int = 1
     config: str = ""
 
     @property
@@ -227,6 +228,7 @@ def from_config(config: dict[str, Any], name: str) -> Architecture:
         ),
         expert_parameters=3 * sizes.hidden * sizes.intermediate * many * sizes.layers,
         active_share=config.get("num_experts_per_tok", 2) / many if many else 1.0,
+        active_experts=config.get("num_experts_per_tok", 2) if many else 1,
         config=json.dumps(config, sort_keys=True) if family.get("trains", True) else "",
     )
 

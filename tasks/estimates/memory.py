@@ -1,33 +1,30 @@
 """Memory: the peak of one training step in closed form, in microseconds.
 
-A step is largest at one of three moments (not at their sum):
+A step is largest at one of a few moments (not at their sum):
 
-    start of backward   W + O + saved + logits
-    inside backward     W + O + saved inputs + one live layer          (with checkpointing)
-    optimizer step      W + G + O + temporaries
+    end of forward       W + O + kept by all layers + head
+    inside backward      W + O + kept + one live layer, and gradients so far
+    optimizer step       W + G + O + temporaries
 
 W weights, G gradients (also held during the first two once they accumulate), O optimizer states,
 all per device; sharded over N devices each holds 1/N of them, two gathered layers and the embedding
-and head. Against an exact trace of 60 random configurations: mean error 1.0 %, worst 5.9 %
-(methods.md 4.2, measured); in float32 on a CPU 0 to 13 % above the bytes counted in real steps
-(`tests/tasks/estimates/test_memory_traced.py`). The figure of the device adds allocator slack and
-context; its factors are heuristics, so an interval is given and `high_bytes` decides what fits.
+and head. What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from
+the exact trace is in `bench/results/estimate.json`. The figure of the device adds allocator slack
+and context; its factors are heuristics, so an interval is given and `high_bytes` decides what fits.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-from tasks.contracts import MemoryEstimate, Method, Record, Variant
-from tasks.estimates.architecture import Architecture
+from tasks.contracts import MemoryEstimate, Record
+from tasks.estimates.activations import amounts
+from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, scores, trained
 from tasks.estimates.parameters import adapted, lora_parameters
+from tasks.estimates.setups import Setup
 
-__all__ = ["GIB", "Setup", "estimate"]
+__all__ = ["GIB", "Setup", "allocated_bytes", "estimate"]
 
 GIB = 2**30
 
-Quantization = Literal["nf4-double", "nf4", "int8"]
-Attention = Literal["sdpa", "sdpa-repeated", "eager", "flash"]
 
 #: Bytes of a quantized weight. 4 bits: packed, its scale per block of 64, doubly quantized in blocks
 #: of 256; int8 has a scale per row, too few to count.
@@ -39,9 +36,13 @@ OPTIMIZERS: dict[str, tuple[int, float | None]] = {
     "adamw_8bit": (2, 1 + 4 / 256),
     "paged_adamw_8bit": (2, 1 + 4 / 256),
     "lion_8bit": (1, 1 + 4 / 256),
+    "paged_lion_8bit": (1, 1 + 4 / 256),
     "sgd": (0, None),
     "adafactor": (0, None),
 }
+
+#: Optimizers whose step goes over all tensors at once, with a copy of the gradients.
+FOREACH = ("adamw_torch",)
 
 #: Heuristics of the device figure (methods.md 4.2): slack on states and on the rest, context.
 STATE_SLACK, REST_SLACK = 1.02, 1.15
@@ -49,36 +50,6 @@ CONTEXT_LOW, CONTEXT_HIGH, SEVERAL_GPUS = 0.15 * GIB, 0.7 * GIB, 1.4 * GIB
 #: A process with torch, transformers and TRL loaded holds 0.5 to 0.75 GB before any model
 #: (stack.md: 490 MB peak at 260K parameters, 740 MB at 2M).
 LIBRARIES_LOW, LIBRARIES_HIGH = 0.45 * GIB, 0.8 * GIB
-
-
-class Setup(Record):
-    """One exact configuration of a training step; `devices` above 1 means sharded over them.
-
-    `base_bytes` is the width of a frozen weight and of the computation: 4 on a CPU, 2 on a GPU.
-    Full fine-tuning keeps float32 states either way (methods.md 3.4) unless `pure_half`.
-    `quantization` is how QLoRA keeps the linear layers. `sdpa-repeated` is SDPA on a card without
-    FlashAttention.
-    """
-
-    architecture: Architecture
-    method: Method
-    r: int | None = None
-    target_modules: str | tuple[str, ...] = "all-linear"
-    batch: int = 1
-    length: int
-    checkpointing: bool = True
-    accumulates: bool = False
-    fused_loss: bool = True
-    optim: str = "adamw_torch_fused"
-    base_bytes: Literal[2, 4] = 2
-    adapter_bytes: Literal[2, 4] = 4
-    dropout: bool = False
-    variant: Variant = "lora"
-    quantization: Quantization = "nf4-double"
-    attention: Attention = "sdpa"
-    pure_half: bool = False
-    devices: int = 1
-    on_cpu: bool = False
 
 
 class _States(Record):
@@ -93,6 +64,9 @@ class _States(Record):
 def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
     """Return the peak memory of one device, part by part, and whether it fits.
 
+    The parts but `overhead_bytes` add up to the allocated figure, live tensors; `low_bytes` and
+    `high_bytes` bound what the device shows.
+
     Args:
         setup: The configuration.
         available_bytes: What the device can give to a process; None if unknown: then it fits.
@@ -100,29 +74,16 @@ def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
     states = _states(setup)
     share = 1 / setup.devices
     frozen = (states.weights + states.adapter + states.optimizer) * share + _gathered(setup)
-    held = states.gradients * share if setup.accumulates else 0.0
-    tokens = setup.batch * setup.length
-    inputs, live, everything = _saved(setup, tokens)
-    logits = _logits(setup, tokens)
-    wide = setup.base_bytes / 2
-    if setup.checkpointing:
-        moments = [
-            (frozen + held, inputs, logits + 8 * wide * tokens * setup.architecture.hidden),
-            (frozen + held, inputs + live, _head_product(setup)),
-        ]
-    else:
-        moments = [
-            (frozen + held, everything, logits + 8 * wide * tokens * setup.architecture.hidden)
-        ]
-    step = frozen + states.gradients * share
-    moments.append((step, 0.0, _step_temporaries(setup) * share))
+    moments = [
+        (frozen + gradients * share, activations, extra)
+        for gradients, activations, extra in _moments(setup, states)
+    ]
     state, activations, extra = max(moments, key=lambda m: m[0] * STATE_SLACK + sum(m[1:]))
     low, high = _device_interval(setup, state, activations + extra)
-    gradients = state - frozen
     return MemoryEstimate(
         weights_bytes=round(states.weights * share + _gathered(setup)),
         adapter_bytes=round(states.adapter * share),
-        gradients_bytes=round(gradients),
+        gradients_bytes=round(state - frozen),
         optimizer_bytes=round(states.optimizer * share),
         activations_bytes=round(activations),
         logits_bytes=round(extra),
@@ -132,6 +93,61 @@ def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
         available_bytes=available_bytes,
         fits=available_bytes is None or high <= available_bytes,
     )
+
+
+def allocated_bytes(setup: Setup) -> int:
+    """Return live tensors at the peak, as `torch.cuda.max_memory_allocated` counts them."""
+    found = estimate(setup, None)
+    states = found.weights_bytes + found.adapter_bytes + found.gradients_bytes
+    return states + found.optimizer_bytes + found.activations_bytes + found.logits_bytes
+
+
+def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
+    """Return the moments at which a step may be largest: gradients, activations, head or step.
+
+    Layers are linear, so that only the last and the first one of the backward pass can be largest.
+    """
+    model = setup.architecture
+    now = amounts(
+        model,
+        regime(setup),
+        setup.batch,
+        setup.length,
+        setup.r or 0,
+        fused=setup.fused_loss,
+    )
+    if setup.method != "full" and setup.adapter_bytes == 2:  # nothing to cast
+        now = now._replace(saved=now.saved - now.cast, cast=0.0)
+    layer = now.saved + setup.batch * setup.length * per_token(setup)
+    kept = now.input if setup.checkpointing else layer
+    if setup.checkpointing and keeps_inputs(setup):
+        kept += setup.batch * setup.length * inputs(setup)
+    all_layers = now.start + model.layers * kept
+    # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass; sharded
+    # weights are cast before they are gathered.
+    copies = model.layers * now.cast if setup.checkpointing and setup.devices == 1 else 0.0
+    width = states.gradients / max(1, trained(setup))
+    head = model.embedding_parameters * width if setup.method == "full" else 0.0
+    held = states.gradients if setup.accumulates else 0.0
+    one = (states.gradients - head) / model.layers
+    # The gradient of a tied embedding waits for its other half, then both are added to a third.
+    waits = head if model.tied else 0.0
+    embedding = (2 * waits if model.tied else 0.0) + (head / (1 + (not model.tied)) if held else 0)
+    live = (layer if setup.checkpointing else 0.0) + setup.batch * setup.length * scores(setup)
+    again = kept + now.input if setup.checkpointing else 0.0
+    return [
+        (held, all_layers + now.input + copies, now.head_forward),
+        (held, all_layers + now.input, now.head_backward),
+        (held + waits or head, all_layers + live + now.backward, 0.0),
+        (held + waits or head, all_layers - kept + again + now.forward, 0.0),
+        (
+            held + waits or states.gradients - one,
+            now.start + kept + live + now.backward,
+            0.0,
+        ),
+        (states.gradients, now.input, embedding / setup.devices),
+        (states.gradients, 0.0, _step_temporaries(setup, states) / setup.devices),
+    ]
 
 
 def _device_interval(setup: Setup, state: float, rest: float) -> tuple[int, int]:
@@ -148,14 +164,14 @@ def _device_interval(setup: Setup, state: float, rest: float) -> tuple[int, int]
 def _states(setup: Setup) -> _States:
     model = setup.architecture
     moments, width = OPTIMIZERS.get(setup.optim, (2, None))
+    count = trained(setup)
     if setup.method == "full":
-        count, size = model.parameters, 2 if setup.pure_half else 4
+        size = 2 if setup.pure_half else 4
         weights, adapter = count * size, 0
     else:
-        assert setup.r is not None
-        count = lora_parameters(adapted(model, setup.target_modules), setup.r)
         size = setup.adapter_bytes
-        weights, adapter = _frozen_weights(setup), count * size
+        frozen = lora_parameters(adapted(model, setup.target_modules), setup.r or 0)
+        weights, adapter = _frozen_weights(setup), max(count, frozen) * size
     return _States(
         weights=weights,
         adapter=adapter,
@@ -186,69 +202,19 @@ def _gathered(setup: Setup) -> float:
     return 2 * layer * width + model.embedding_parameters * setup.base_bytes
 
 
-def _saved(setup: Setup, tokens: int) -> tuple[float, float, float]:
-    """Return bytes of the layers' inputs, of one live layer, and of all layers unchecked."""
-    model = setup.architecture
-    h, f, wide = model.hidden, model.intermediate, setup.base_bytes / 2
-    float32 = setup.base_bytes == 4
-    layer = 8 * h + (4 * model.q_width + 4 * model.kv_width + 6 * f) * wide + 4 * model.heads
-    if setup.method == "full":
-        layer += (8 * h + 2 * f) * wide
-    else:
-        layer += _adapter_inputs(setup)
-    wide_inputs = float32 or (setup.method == "full" and not setup.pure_half)
-    inputs = (4 if wide_inputs else 2) * h * tokens * model.layers
-    live = tokens * (layer + (6 * f + 4 * h) * wide)
-    if setup.method == "full" and not setup.pure_half and not float32:
-        live += 2 * model.linear_parameters / model.layers  # its weights, cast by autocast
-    return inputs, live, tokens * layer * model.layers
+def _step_temporaries(setup: Setup, states: _States) -> float:
+    """Return what the optimizer takes for its step and gives back.
 
-
-def _adapter_inputs(setup: Setup) -> float:
-    """Return bytes a token and layer that adapters keep: their input and r numbers each.
-
-    Adapters as wide as the base share one copy of their common input, unless dropout gives each its
-    own: the dropped input, and the mask (a byte on a card, as wide as the input on a CPU).
+    `foreach` takes a copy of all gradients, Adafactor some float32 copies of the largest tensor.
     """
-    assert setup.r is not None
-    layers = adapted(setup.architecture, setup.target_modules)
-    numbers = setup.base_bytes * setup.r * len(layers)
-    inputs = sum(x.in_features for x in layers)
-    dropped = 0.0
-    if setup.dropout:
-        dropped = inputs * (setup.base_bytes if setup.on_cpu else 1)
-    if setup.dropout or setup.adapter_bytes != setup.base_bytes:
-        return setup.base_bytes * inputs + numbers + dropped
-    kinds = {(x.name.partition(".")[0], x.in_features) for x in layers}
-    shared = {k for k in kinds if not (k[0] in {"self_attn", "attn"} and _only_output(layers, k))}
-    return setup.base_bytes * sum(width for _, width in shared) + numbers
-
-
-def _only_output(layers: tuple, kind: tuple[str, int]) -> bool:
-    names = [x.name for x in layers if (x.name.partition(".")[0], x.in_features) == kind]
-    return all(name.endswith(("o_proj", "attn.c_proj")) for name in names)
-
-
-def _logits(setup: Setup, tokens: int) -> float:
-    """Return the peak of the loss: tiled (TRL's default), or plain with whole logits."""
-    model, wide = setup.architecture, setup.base_bytes / 2
-    if not setup.fused_loss:
-        return 14.0 * tokens * model.vocabulary
-    tile = min(tokens, 4096) * min(model.vocabulary, 32768) * 2 * wide
-    head = 4 * model.vocabulary * model.hidden if setup.method == "full" else 0
-    return tile + 4 * tokens * model.hidden + head
-
-
-def _head_product(setup: Setup) -> float:
+    if setup.optim in FOREACH:
+        return states.gradients
     model = setup.architecture
-    return 2.0 * model.vocabulary * model.hidden if setup.method == "full" else 0.0
-
-
-def _step_temporaries(setup: Setup) -> float:
-    """Return what the optimizer allocates: nothing if fused, else about its largest tensor."""
-    if "fused" in setup.optim:
-        return 0.0
-    model = setup.architecture
-    if setup.method != "full":
-        return 0.0
-    return 2.0 * model.vocabulary * model.hidden * (2 if setup.pure_half else 4)
+    if setup.optim == "adamw_torch_loop" and setup.method == "full":
+        return 2.0 * model.vocabulary * model.hidden * (2 if setup.pure_half else 4)
+    if setup.optim == "adafactor":
+        largest = model.vocabulary * model.hidden
+        if setup.method != "full":
+            largest = max(x.in_features for x in model.linears) * (setup.r or 0)
+        return largest * (12 + (4 if setup.pure_half else 0))
+    return 0.0

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.errors import ModelError, StageError
-from tasks.estimates.memory import Setup
+from tasks.estimates.setups import Setup
 from tasks.estimates.trace.case import TraceCase, TraceResult
 from tasks.processes import run_child
 from tasks.run_folder import write_atomically

@@ -9,7 +9,6 @@ The optimizer's states exist from the beginning, as from the second step of a ru
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -85,7 +84,6 @@ def measure(case: TraceCase, depth: int) -> dict[str, int]:
                     for parameter in trained:
                         parameter.grad = torch.empty_like(parameter)
                 output = _step(case, model, optimizer, count, output)
-                gc.collect()
     return {**count.peaks, **states}
 
 

@@ -30,10 +30,11 @@ setups = st.builds(
 )
 
 #: Allocated GB, batch 1 x 2,048, checkpointing, all-linear r 16 (methods.md 4.3, traced):
-#: LoRA over bfloat16, LoRA over float32, QLoRA, full with float32 states, LoRA with plain loss.
+#: LoRA over bfloat16, LoRA over float32, QLoRA, full with float32 states, LoRA with plain loss (the
+#: logits are gone in the backward pass, as in TRL's trainer; a loop that holds them has 0.5 GB more).
 TRACED = {
-    "llama3.2-1b": (3.1, 5.9, 1.5, 21.9, 6.4),
-    "llama3.2-3b": (7.5, 14.5, 3.1, 54.6, 10.8),
+    "llama3.2-1b": (3.1, 5.9, 1.5, 21.9, 5.9),
+    "llama3.2-3b": (7.5, 14.5, 3.1, 54.6, 10.2),
     "llama2-7b": (15.1, 29.6, 5.1, 108.9, 15.4),
     "llama3.1-8b": (17.8, 34.8, 7.1, 132.7, 20.8),
     "llama2-13b": (28.4, 55.9, 9.1, 209.6, 28.6),
@@ -75,7 +76,9 @@ def test_more_devices_never_need_more_each_from_two_on(setup: Setup) -> None:
 def test_checkpointing_and_the_fused_loss_save_activations(setup: Setup) -> None:
     layers = setup.model_copy(update={"batch": 4, "length": 2048})
     assert high(layers, checkpointing=True) <= high(layers, checkpointing=False)
-    assert high(setup, fused_loss=True, length=4096) <= high(setup, fused_loss=False, length=4096)
+    # On a CPU, or for the head's own gradient, TRL's tiles cost float32 copies of their own.
+    loss = setup.model_copy(update={"method": "lora", "on_cpu": False, "length": 4096})
+    assert high(loss, fused_loss=True) <= high(loss, fused_loss=False)
 
 
 @given(setups)
@@ -92,7 +95,7 @@ def test_the_parts_add_up_to_the_upper_figure(setup: Setup) -> None:
 def test_the_closed_form_agrees_with_the_trace(name: str) -> None:
     wanted = TRACED[name]
     base = Setup(
-        architecture=architecture(name), method="lora", r=16, length=2048, optim="adamw_torch"
+        architecture=architecture(name), method="lora", r=16, length=2048, optim="adamw_torch_loop"
     )
     lora, wide, qlora, full, plain = (
         base,

@@ -1,0 +1,128 @@
+"""Adapters: what they train, and what they keep that the table of activations does not have.
+
+The table (`tasks/assets/activations.json`) is of plain LoRA on every linear layer, with SDPA. Fewer
+targets, dropout, other variants and whole attention scores keep less or more for each token:
+
+    a target's input    its own 16-bit copy under autocast over a 16-bit or 32-bit base, else shared
+    r numbers           A x, each target
+    dropout             its own dropped input, and the mask: a byte on a card, as wide on a CPU
+    DoRA                the base's and the adapter's output of each target: 6 bytes a number
+    LoRA-FA             no input, for A is not trained
+    eager attention     scores in float32 and in 16 bits, heads x length for each token
+"""
+
+from __future__ import annotations
+
+from tasks.contracts import Linear
+from tasks.estimates.parameters import adapted
+from tasks.estimates.setups import Setup
+from tasks.methods import VARIANTS
+
+__all__ = ["inputs", "keeps_inputs", "per_token", "regime", "scores", "trained"]
+
+#: Families with layer norms, whose outputs are float32 under autocast.
+LAYER_NORM = ("bloom", "falcon", "gpt2", "gpt_neox", "opt", "phi")
+#: Families whose row in the table is with whole attention scores: they have no SDPA.
+EAGER = ("gemma2", "bloom")
+
+
+def trained(setup: Setup) -> int:
+    """Return how many numbers are trained."""
+    model = setup.architecture
+    if setup.method == "full":
+        return model.parameters
+    assert setup.r is not None
+    layers = adapted(model, setup.target_modules)
+    return VARIANTS[setup.variant].trainable_parameters(layers, setup.r)
+
+
+def regime(setup: Setup) -> str:
+    """Return the table's word for how the setup computes."""
+    cpu = " cpu" if setup.on_cpu and setup.base_bytes == 4 else ""
+    if setup.method == "full":
+        return "full half" if setup.pure_half and not cpu else f"full{cpu}"
+    if setup.method == "qlora" and not cpu:
+        return "int8" if setup.quantization == "int8" else "nf4-double"
+    wide = " float32" if setup.base_bytes == 4 and not cpu else ""
+    return f"adapter{cpu or wide}"
+
+
+def per_token(setup: Setup) -> float:
+    """Return bytes a token and layer keeps beyond the table, below zero where it is less."""
+    more = _attention(setup)
+    if setup.method == "full":
+        return more
+    model = setup.architecture
+    layers = adapted(model, setup.target_modules)
+    more += _inputs(setup, layers, dropout=setup.dropout) - _inputs(
+        setup, (*model.linears,), dropout=False
+    )
+    width = _width(setup)
+    assert setup.r is not None
+    more += width * setup.r * (len(layers) - len(model.linears) - len(model.experts))
+    if setup.dropout and keeps_inputs(setup) and model.model_type not in LAYER_NORM:
+        more += _inputs(setup, (*model.linears,), dropout=False)  # its product keeps them too
+    if setup.variant == "dora":
+        more += 3 * width * sum(x.out_features for x in layers)
+    if setup.variant == "lora_fa":
+        more -= _inputs(setup, layers, dropout=setup.dropout)
+    return more
+
+
+def keeps_inputs(setup: Setup) -> bool:
+    """Whether every product keeps its input: bitsandbytes' int8 does, past checkpointing too."""
+    return setup.method == "qlora" and setup.quantization == "int8" and regime(setup) == "int8"
+
+
+def inputs(setup: Setup) -> float:
+    """Return bytes a token and layer keeps as the inputs of all its linear layers, each once."""
+    model = setup.architecture
+    kinds = {(x.name.partition(".")[0], x.in_features) for x in model.linears}
+    return _width(setup) * sum(size for _, size in kinds)
+
+
+def scores(setup: Setup) -> float:
+    """Return bytes a token takes for whole attention scores inside the backward pass."""
+    eager = setup.attention == "eager" and setup.architecture.model_type not in EAGER
+    return 4.0 * setup.architecture.heads * setup.length if eager else 0.0
+
+
+def _width(setup: Setup) -> int:
+    """Return the bytes of a number in products."""
+    return 4 if setup.on_cpu and setup.base_bytes == 4 else 2
+
+
+def _inputs(setup: Setup, layers: tuple[Linear, ...], *, dropout: bool) -> float:
+    """Return bytes a token keeps of the adapters' inputs."""
+    width = _width(setup)
+    every = sum(x.in_features for x in layers if "experts" not in x.name)
+    own = setup.method == "lora" and width == 2
+    if dropout:
+        mask = width if setup.on_cpu else 1
+        return (width + mask) * every
+    if own:
+        return width * every
+    # Adapters that read the same tensor keep it once; attention's output is kept anyway.
+    kinds = {(x.name.partition(".")[0], x.in_features) for x in layers}
+    shared = {k for k in kinds if not (k[0] in ATTENTION and _only_output(layers, k))}
+    return width * sum(size for _, size in shared)
+
+
+ATTENTION = ("self_attn", "attn", "attention", "self_attention")
+
+
+def _only_output(layers: tuple[Linear, ...], kind: tuple[str, int]) -> bool:
+    names = [x.name for x in layers if (x.name.partition(".")[0], x.in_features) == kind]
+    return all(name.endswith(("o_proj", "attn.c_proj", "dense", "out_proj")) for name in names)
+
+
+def _attention(setup: Setup) -> float:
+    """Return what attention keeps beyond SDPA's query, key, value and output."""
+    model, width = setup.architecture, _width(setup)
+    repeated = 2 * width * (model.q_width - model.kv_width)
+    if setup.attention == "sdpa-repeated":
+        return repeated
+    if setup.attention != "eager" or model.model_type in EAGER:
+        return 0.0
+    scores = 4 + width if width == 2 else 4
+    return repeated + scores * model.heads * setup.length

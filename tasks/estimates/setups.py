@@ -1,0 +1,43 @@
+"""Setup: one exact configuration of a training step, for the closed form and for the trace."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tasks.contracts import Method, Record, Variant
+from tasks.estimates.architecture import Architecture
+
+__all__ = ["Attention", "Quantization", "Setup"]
+
+Quantization = Literal["nf4-double", "nf4", "int8"]
+Attention = Literal["sdpa", "sdpa-repeated", "eager", "flash"]
+
+
+class Setup(Record):
+    """One exact configuration of a training step; `devices` above 1 means sharded over them.
+
+    `base_bytes` is the width of a frozen weight and of the computation: 4 on a CPU, 2 on a GPU.
+    Full fine-tuning keeps float32 states either way (methods.md 3.4) unless `pure_half`.
+    `quantization` is how QLoRA keeps the linear layers. `sdpa-repeated` is SDPA on a card without
+    FlashAttention.
+    """
+
+    architecture: Architecture
+    method: Method
+    r: int | None = None
+    target_modules: str | tuple[str, ...] = "all-linear"
+    batch: int = 1
+    length: int
+    checkpointing: bool = True
+    accumulates: bool = False
+    fused_loss: bool = True
+    optim: str = "adamw_torch_fused"
+    base_bytes: Literal[2, 4] = 2
+    adapter_bytes: Literal[2, 4] = 4
+    dropout: bool = False
+    variant: Variant = "lora"
+    quantization: Quantization = "nf4-double"
+    attention: Attention = "sdpa"
+    pure_half: bool = False
+    devices: int = 1
+    on_cpu: bool = False
