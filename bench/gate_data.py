@@ -78,7 +78,7 @@ def _text(row: Row, defect: str | None, other: list[str], rng: random.Random) ->
     elif defect == "overlength":
         asked = asked * 16
     elif defect == "email":
-        asked[7] = f"{asked[7]}@{asked[8]}.example.org"
+        asked[7] = f"{asked[7]}@{asked[8]}.de"
     turns = [
         {"role": "user", "content": " ".join(asked).capitalize() + "?"},
         {"role": "assistant", "content": " ".join(said)},
