@@ -6,6 +6,7 @@ speak is decided in `tasks/decision.py`.
 
 from __future__ import annotations
 
+import operator
 from functools import cache, cached_property
 from typing import Any, Literal
 
@@ -18,6 +19,12 @@ __all__ = [
 ]
 
 ADAPTERS = ("lora", "qlora")
+COMPARE = {
+    "below": operator.lt,
+    "at_most": operator.le,
+    "above": operator.gt,
+    "at_least": operator.ge,
+}
 
 #: When a rule can speak: on the facts and the plan of full, once it is known whether full is wanted
 #: and forbidden, once LoRA is planned, or about the plan that was chosen.
@@ -154,10 +161,4 @@ def _fits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - numbers, texts and
         return value in wanted
     if not isinstance(wanted, dict):
         return value == wanted
-    compare = {
-        "below": lambda limit: value < limit,
-        "at_most": lambda limit: value <= limit,
-        "above": lambda limit: value > limit,
-        "at_least": lambda limit: value >= limit,
-    }
-    return all(compare[word](limit) for word, limit in wanted.items())
+    return all(COMPARE[word](value, limit) for word, limit in wanted.items())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class Architecture(Record):
         """Width of all key heads together."""
         return self.kv_heads * self.head_dim
 
-    @property
+    @cached_property
     def linear_parameters(self) -> int:
         """Parameters of the linear layers, without the head: what 4-bit packs, what LoRA adapts."""
         return sum(x.in_features * x.out_features * x.count for x in self.linears)

@@ -248,7 +248,7 @@ def test_lora_s_rate_is_ten_times_full_s_from_a_billion_on() -> None:
         assert learning_rate("qlora", int(parameters)) == learning_rate("lora", int(parameters))
     assert 1e-5 <= learning_rate("full", 7 * 10**9) <= 5e-5
     assert 1e-4 <= learning_rate("lora", 7 * 10**9) <= 3e-4
-    assert learning_rate("lora", 2 * 10**6) == 4 * learning_rate("full", 2 * 10**6)
+    assert learning_rate("lora", 2 * 10**6) == 6 * learning_rate("full", 2 * 10**6)
 
 
 @pytest.mark.parametrize(
