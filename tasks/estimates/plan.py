@@ -20,10 +20,11 @@ from tasks.contracts import (
 )
 from tasks.estimates.cost import estimate_cost, flops_per_token
 from tasks.estimates.facts import Facts
-from tasks.estimates.memory import Attention, Quantization, Setup, estimate
+from tasks.estimates.memory import Setup, estimate
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
 from tasks.estimates.settings import rule
+from tasks.estimates.setups import Attention, Quantization
 from tasks.methods import VARIANTS
 
 __all__ = [
