@@ -13,7 +13,7 @@ there has the terms of the nearest one that is.
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,8 +68,25 @@ def amounts(
         rank: Of the adapter; 0 for full.
         fused: The loss is tiled; else whole logits.
     """
-    compiled = _compiled(_key(model.model_type, regime))
-    values = _values(model, compiled["keys"], batch * length, length, rank)
+    sizes = (
+        *(model.hidden, model.intermediate * model.active_experts, model.q_width, model.kv_width),
+        *(model.heads, model.kv_heads, model.head_dim, model.vocabulary),
+    )
+    return _amounts(model.model_type, regime, sizes, batch, length, rank, fused)
+
+
+@lru_cache(maxsize=8192)
+def _amounts(
+    family: str,
+    regime: str,
+    sizes: tuple[int, ...],
+    batch: int,
+    length: int,
+    rank: int,
+    fused: bool,
+) -> Amounts:
+    compiled = _compiled(_key(family, regime))
+    values = _values(sizes, compiled["keys"], batch * length, length, rank)
     plain = "" if fused else "plain "
     heads = {
         part: _largest(compiled[plain + part], values)
@@ -126,23 +143,10 @@ def _compiled(key: str) -> dict:
 
 
 def _values(
-    model: Architecture, keys: tuple[str, ...], tokens: int, length: int, rank: int
+    dimensions: tuple[int, ...], keys: tuple[str, ...], tokens: int, length: int, rank: int
 ) -> dict[str, float]:
-    sizes = {
-        "T": tokens,
-        "h": model.hidden,
-        "f": model.intermediate,
-        "q": model.q_width,
-        "k": model.kv_width,
-        "n": model.heads,
-        "j": model.kv_heads,
-        "d": model.head_dim,
-        "V": model.vocabulary,
-        "r": rank,
-        "c": TILE_COLUMNS,
-    }
-    if model.active_share < 1:
-        sizes["f"] = model.intermediate * model.active_experts
+    sizes = dict(zip("hfqknjdV", dimensions, strict=True))
+    sizes |= {"T": tokens, "r": rank, "c": TILE_COLUMNS}
     found = {}
     for key in keys:
         value = 1.0
@@ -150,7 +154,7 @@ def _values(
             value *= sizes[symbol]
         if "TT" in key:
             value *= length / tokens
-        elif "Tc" in key or "cT" in key:
+        elif key == "Tc":
             value *= min(tokens, TILE_ROWS) / tokens
         found[key] = value
     return found
