@@ -95,7 +95,11 @@ def run(tmp_path: Path) -> Any:
     return run
 
 
-@pytest.mark.parametrize(("changes", "broken"), DEFECTS, ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:40])
+@pytest.mark.parametrize(
+    ("changes", "broken"),
+    DEFECTS,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:40],
+)
 def test_a_defect_breaks_its_check_and_no_other(
     run: Any, changes: dict[str, Any], broken: set[str]
 ) -> None:
