@@ -109,7 +109,7 @@ def rivals(model: Architecture) -> dict[str, int]:
     with torch.device("meta"):
         built = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     total, _ = calculate_maximum_sizes(built)
-    usage = estimate_training_usage(2 * total, "bf16")
+    usage = estimate_training_usage(2 * total, "bfloat16")
     return {"accelerate": max(usage.values()), "weights": round(total * RULE_OF_THUMB)}
 
 

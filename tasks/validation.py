@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.arguments.rules import table
 from tasks.contracts import DataCheck, DataReport, Splits
 from tasks.profile.checkpoint import read_profile, run_checkpoint
 from tasks.profile.page_evidence import gather
@@ -26,9 +25,9 @@ __all__ = ["validate"]
 
 #: Rule D1 of the decision tree: below, a prompt with examples does better than fine-tuning.
 MIN_TRAIN_ROWS = 500
-#: Rows below which a method is known to do badly (the guide's table of data sizes); `auto` chooses
-#: by the rows, and a simple task needs 500 for LoRA too.
-METHOD_ROWS = {"auto": MIN_TRAIN_ROWS, "full": 10_000, "lora": 1_000, "qlora": 500}
+#: Rows below which a method is known to do badly: the guide's table of data sizes (rules lint.rows_*
+#: of tasks/assets/rules.yaml). A simple task needs 500 for LoRA too.
+METHOD_ROWS = {"full": 10_000, "lora": 1_000, "qlora": 500}
 
 
 @stage
@@ -75,11 +74,11 @@ def _parameters(recipe: Recipe, splits: Splits) -> dict[str, float]:
 
 
 def _method_rows(recipe: Recipe) -> int:
-    """Return the rows that the recipe's method is known to need."""
+    """Return the rows that the recipe's method is known to need; `auto` takes one that has them."""
     if recipe.method == "auto":
-        return MIN_TRAIN_ROWS
+        return recipe.validation.min_train_rows or MIN_TRAIN_ROWS
     simple = recipe.method == "lora" and recipe.requirements.complexity == "simple"
-    return table("minimum_rows")["lora_simple" if simple else recipe.method]
+    return MIN_TRAIN_ROWS if simple else METHOD_ROWS[recipe.method]
 
 
 def _report(

@@ -101,7 +101,7 @@ def running_up(folder: Path) -> Generator[dict[str, str]]:
 
 def only_run(env: dict[str, str], name: str) -> Path:
     """Return the one run folder of a recipe's name."""
-    folders = sorted((Path(env["FINETUNE_RUNS"]) / name).iterdir())
+    folders = sorted((Path(env["FINETUNE_RUNS"]) / name).glob("[!.]*/"))
     assert len(folders) == 1, folders
     return folders[0]
 

@@ -21,7 +21,7 @@ from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, sc
 from tasks.estimates.parameters import adapted, lora_parameters
 from tasks.estimates.setups import Setup
 
-__all__ = ["GIB", "Setup", "allocated_bytes", "estimate"]
+__all__ = ["GIB", "Setup", "allocated_bytes", "device_interval", "estimate"]
 
 GIB = 2**30
 
@@ -79,7 +79,7 @@ def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
         for gradients, activations, extra in _moments(setup, states)
     ]
     state, activations, extra = max(moments, key=lambda m: m[0] * STATE_SLACK + sum(m[1:]))
-    low, high = _device_interval(setup, state, activations + extra)
+    low, high = device_interval(setup, state, activations + extra)
     return MemoryEstimate(
         weights_bytes=round(states.weights * share + _gathered(setup)),
         adapter_bytes=round(states.adapter * share),
@@ -150,7 +150,7 @@ def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
     ]
 
 
-def _device_interval(setup: Setup, state: float, rest: float) -> tuple[int, int]:
+def device_interval(setup: Setup, state: float, rest: float) -> tuple[int, int]:
     """Return allocated plus the smallest context, and the slackened upper end."""
     if setup.on_cpu:
         low, high = LIBRARIES_LOW, LIBRARIES_HIGH

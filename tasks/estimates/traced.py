@@ -18,13 +18,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tasks.contracts import MemoryEstimate
 from tasks.errors import ModelError, StageError
+from tasks.estimates.memory import device_interval
 from tasks.estimates.setups import Setup
 from tasks.estimates.trace.case import TraceCase, TraceResult
 from tasks.processes import run_child
 from tasks.run_folder import write_atomically
 
-__all__ = ["case_for", "figures_folder", "trace_cases"]
+__all__ = ["case_for", "figures_folder", "trace_cases", "traced_estimate"]
 
 #: What a step's memory depends on beside the case itself.
 LIBRARIES = ("accelerate", "bitsandbytes", "peft", "torch", "transformers", "trl")
@@ -87,6 +89,37 @@ def _adapter(setup: Setup) -> dict[str, Any] | None:
     if setup.variant == "dora":
         values["use_dora"] = True
     return values
+
+
+def traced_estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
+    """Return what `tasks.estimates.memory.estimate` returns, from the trace.
+
+    Sharded setups are traced whole, so only one device is answered for.
+
+    Raises:
+        ModelError: The model's class is not part of transformers, or its step depends on data.
+        RecipeError: PEFT cannot build the adapter.
+    """
+    assert setup.devices == 1, "the trace is of one device"
+    (found,) = trace_cases([case_for(setup)])
+    phase = max(found.peaks, key=lambda name: found.peaks[name])
+    frozen = found.weights_bytes + found.adapter_bytes + found.optimizer_bytes
+    gradients = found.gradients_bytes if setup.accumulates or phase == "step" else 0
+    rest = found.peak_bytes - frozen - gradients
+    low, high = device_interval(setup, frozen + gradients, rest)
+    return MemoryEstimate(
+        weights_bytes=found.weights_bytes,
+        adapter_bytes=found.adapter_bytes,
+        gradients_bytes=gradients,
+        optimizer_bytes=found.optimizer_bytes,
+        activations_bytes=rest,
+        logits_bytes=0,
+        overhead_bytes=high - found.peak_bytes,
+        low_bytes=low,
+        high_bytes=high,
+        available_bytes=available_bytes,
+        fits=available_bytes is None or high <= available_bytes,
+    )
 
 
 def trace_cases(cases: Sequence[TraceCase]) -> tuple[TraceResult, ...]:

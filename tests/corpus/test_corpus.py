@@ -187,4 +187,4 @@ def test_reworded_rows_and_passages_are_told(tmp_path: Path) -> None:
 def test_too_few_rows_are_told(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "d.jsonl", CLEAN["alpaca"](Random(3)))
     report = validated(path, tmp_path / "run", {"min_train_rows": None})
-    assert set(failed(report)) == {"train-rows"}
+    assert set(failed(report)) == {"train-rows", "method-rows"}

@@ -286,7 +286,7 @@ def test_the_same_facts_get_the_same_answer(facts: Facts) -> None:
 
 
 def test_a_thousand_decisions_take_about_a_second() -> None:
-    """A planner sweeps; 0.7 s on an idle machine (bench/recommend.py), with room for a busy one."""
+    """A planner sweeps; measured by bench/recommend.py, here with room for a busy machine."""
     facts = sweep(200)
     for one in facts[:20]:
         decide(one)

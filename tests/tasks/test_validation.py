@@ -12,7 +12,9 @@ import pytest
 from tasks.contracts import DataCheck, DataReport
 from tasks.reports.data_markdown import data_report_markdown
 from tasks.reviews import verdict_of
-from tests.preparing import chats, pairs, validated, write_jsonl
+from tasks.run_folder import RunFolder
+from tasks.validation import validate
+from tests.preparing import chats, pairs, prepared, recipe_of, validated, write_jsonl
 
 EMPTY = {"prompt": "what", "completion": ""}
 
@@ -64,10 +66,13 @@ def test_few_rows_fail_unless_the_user_insists(tmp_path: Path) -> None:
 
 
 def test_fewer_rows_than_the_method_wants_stay_visible(tmp_path: Path) -> None:
-    report = report_of(tmp_path, chats(80))
+    path = write_jsonl(tmp_path / "d.jsonl", chats(80))
+    splits = prepared(path, tmp_path / "run")
+    recipe = recipe_of(path, {}, {}).model_copy(update={"method": "lora"})
+    report = validate.fn.__wrapped__(recipe, splits, RunFolder(tmp_path / "run", {"device": "cpu"}))
     assert report.verdict == "warn"
     check = check_of(report, "method-rows")
-    assert (check.passed, check.severity, check.threshold) == (False, "warning", 500)
+    assert (check.passed, check.severity, check.threshold) == (False, "warning", 1000)
     assert check.observed == report.splits["train"]
     assert check_of(report, "train-rows").passed
 

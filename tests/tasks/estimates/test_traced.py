@@ -8,6 +8,8 @@ import pytest
 
 from tasks.errors import ModelError
 from tasks.estimates import traced
+from tasks.estimates.architecture import architecture
+from tasks.estimates.memory import Setup, estimate
 from tasks.estimates.trace.case import TraceCase
 
 CASE = TraceCase(
@@ -35,6 +37,17 @@ def test_a_figure_is_remembered_and_a_damaged_one_is_not_used(
     assert traced.trace_cases([CASE]) == (altered,)
     file.write_text("{")
     assert traced.trace_cases([CASE]) == (first,)
+
+
+@pytest.mark.slow
+def test_the_traced_estimate_is_near_the_closed_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path))
+    setup = Setup(architecture=architecture("smollm2-135m"), method="lora", r=8, length=256)
+    exact, quick = traced.traced_estimate(setup, None), estimate(setup, None)
+    assert exact.high_bytes == pytest.approx(quick.high_bytes, rel=0.03)
+    assert exact.low_bytes <= exact.high_bytes
 
 
 @pytest.mark.slow
