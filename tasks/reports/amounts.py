@@ -71,9 +71,13 @@ def summary(report: DataReport) -> str:
     """Return the verdict as one sentence."""
     count = {name: number for name, number in severities(report).items() if name in FAILURES}
     lost = report.rows_in - report.rows_out
-    parts = [f"{number} {name}" for name, number in count.items() if number]
+    parts = [
+        f"{number} warnings" if name == "warning" and number > 1 else f"{number} {name}"
+        for name, number in count.items()
+        if number
+    ]
     checks = (
-        f"of {len(report.checks)} checks {', '.join(parts)} failed"
+        f"{', '.join(parts)} of {len(report.checks)} checks failed"
         if parts
         else f"all {len(report.checks) - severities(report)['note']} checks hold"
     )
