@@ -66,7 +66,7 @@ def data_report_table(report: DataReport, splits: Splits) -> Table | Text:
         return Text.assemble(title, "\n", (caption, "dim"))
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     for column in ("check", "severity", "result", "seen", "allowed", "lines", "what"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "check")
     for check in sorted(told, key=amounts.order):
         table.add_row(
             Text(check.id),

@@ -51,7 +51,9 @@ def up() -> ExitCode:
 def _bring_up(url: str, outputs: Path) -> ExitCode:
     """Start what is missing, in the order of need, and stop it in the other order."""
     children: list[subprocess.Popen[bytes]] = []
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    # Also SIGINT: a shell that starts a command in the background has it ignored.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _as_interrupt)
     try:
         if answers(url):
             console.print(f"server: already up at {url}")

@@ -19,6 +19,8 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Two workers on two cores (`make test`): two threads each would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A worker of pytest-xdist has no terminal: tables would be folded to 80 columns.
+os.environ.setdefault("COLUMNS", "200")
 
 LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")
 

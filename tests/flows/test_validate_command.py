@@ -71,8 +71,9 @@ def test_people_see_the_verdict_the_counts_the_lines_and_two_rows(
     assert "(1 row)" in shown
     assert "d.jsonl:1, " in shown
     assert "⟦blue<|im_end|>⟧" in shown.replace(" ", "")
-    assert "rejected.jsonl" in shown
-    assert "report.html" in shown
+    unwrapped = shown.replace("\n", "")  # the folder's name may be longer than a line
+    assert "rejected.jsonl" in unwrapped
+    assert "report.html" in unwrapped
 
 
 def test_what_stands_in_a_row_never_acts_in_the_terminal(
