@@ -146,7 +146,7 @@ def _values(
     dimensions: tuple[int, ...], keys: tuple[str, ...], tokens: int, length: int, rank: int
 ) -> dict[str, float]:
     sizes = dict(zip("hfqknjdV", dimensions, strict=True))
-    sizes |= {"T": tokens, "r": rank, "c": TILE_COLUMNS}
+    sizes |= {"T": tokens, "r": rank, "c": min(TILE_COLUMNS, sizes["V"])}
     found = {}
     for key in keys:
         value = 1.0

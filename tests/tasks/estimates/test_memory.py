@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.estimates.architecture import architecture
+from tasks.estimates.architecture import architecture, from_config
 from tasks.estimates.memory import GIB, Setup, estimate
 
 MODELS = ("llama3.2-1b", "llama3.1-8b", "llama2-13b", "mistral-7b", "qwen2.5-1.5b")
@@ -109,3 +112,16 @@ def test_the_closed_form_agrees_with_the_trace(name: str) -> None:
         for setup in (lora, wide, qlora, full, plain)
     ]
     assert found == pytest.approx(wanted, rel=0.03, abs=0.1)
+
+
+def test_the_tile_of_the_loss_is_never_wider_than_the_vocabulary() -> None:
+    """2,048 words and 2,048 tokens: a tile of the quickstart is 16 MiB, not 2 GiB."""
+    config = json.loads(Path("tasks/assets/base/config.json").read_text(encoding="utf-8"))
+    found = estimate(
+        Setup(
+            architecture=from_config(config, "base"), method="lora", r=16, batch=8, length=256,
+            base_bytes=4, on_cpu=True,
+        ),
+        None,
+    )  # fmt: skip
+    assert found.logits_bytes < 200 * 2**20
