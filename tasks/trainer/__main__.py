@@ -6,6 +6,8 @@ processes. A run that was killed goes on from its newest whole checkpoint.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -68,7 +70,24 @@ def _train(spec: TrainSpec) -> None:
     if is_main():
         record = write_outcome(spec, trainer, watch, facts.get("step"))
         _say_result(spec, record, before)
+    _leave(trainer)
+
+
+def _leave(trainer: SFTTrainer) -> None:
+    """End one of several processes without taking the trainer apart.
+
+    The last reference to the process group is in DDP's reducer. Its destructor joins gloo's thread
+    while it holds the interpreter's lock, and that thread may want the lock to drop a tensor: torch
+    2.13 then never ends. A process that leaves without destructors cannot fall into it.
+    """
+    together = trainer.args.world_size > 1
+    if together:
+        trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
+    if together:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _hush() -> None:

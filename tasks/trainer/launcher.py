@@ -21,6 +21,7 @@ def launcher(spec: TrainSpec) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "accelerate.commands.launch"),
         *("--multi_gpu", "--num_processes", str(count), "--num_machines", "1"),
+        *("--main_process_port", "0"),  # a free one: 29500 is taken while another run trains
         *("--mixed_precision", "no", "--dynamo_backend", "no"),
         *("--num_cpu_threads_per_process", "1"),
     )
