@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,19 +49,6 @@ def test_no_line_of_a_jsonl_file_is_lost(folder: Path, lines: list[str]) -> None
     problems = {"{": "not_json", "[1]": "not_an_object", '{"a": "ä"}': None}
     wanted = [(number, problems[line]) for number, line in enumerate(lines, 1) if line]
     assert [(row.line, row.problem) for row in read_rows(path)] == wanted
-
-
-def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path) -> None:
-    rows = [{"prompt": f'p {n}, "q"\nx', "completion": "ü"} for n in range(5)]
-    (tmp_path / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    (tmp_path / "d.json").write_text(json.dumps(rows))
-    with (tmp_path / "d.csv").open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.DictWriter(file, ["prompt", "completion"])
-        writer.writeheader()
-        writer.writerows(rows)
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "d.parquet")
-    for kind in ("jsonl", "json", "csv", "parquet"):
-        assert [row.raw for row in read_rows(tmp_path / f"d.{kind}")] == rows, kind
 
 
 def test_broken_csv_records_are_rows_with_reasons(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_packed_files_give_the_same_rows(tmp_path: Path) -> None:
             sink.write(plain)
         for name in (f"d.{kind}", f"d.{kind}.gz", f"d.{kind}.zst"):
             assert [row.raw for row in read_rows(tmp_path / name)] == rows, name
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "d.parquet")
+    assert [row.raw for row in read_rows(tmp_path / "d.parquet")] == rows
 
 
 def test_columnar_files_give_every_row_and_the_names_of_labels(tmp_path: Path) -> None:
