@@ -1,6 +1,6 @@
 """What a competent user writes with TRL alone, to compare with: `python -m bench.plain_trl job.json`.
 
-The job names model, rows, method and settings; nothing of this project is imported. Rows are chats;
+The job names model, rows, method and settings; no code of this project runs. Rows are chats;
 TRL applies the template, and learns what stands between its `{% generation %}` marks. The last line
 printed is JSON: seconds until ready and in training, tokens per second in steps, peak memory,
 losses.
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trl import SFTTrainer
 
-__all__ = ["build", "main"]
+    from tasks.trainer.spec import TrainSpec
+
+__all__ = ["build", "job_of", "main"]
 
 
 def main() -> None:
@@ -76,6 +78,48 @@ def build(job: dict[str, Any]) -> SFTTrainer:
         if job["method"] == "full"
         else LoraConfig(task_type="CAUSAL_LM", **job["lora"]),
     )
+
+
+def job_of(spec: TrainSpec, output: Path) -> dict[str, Any]:
+    """Return what `bench/plain_trl.py` reads: this run in TRL's own words."""
+    chosen, training = spec.hyperparameters, spec.training
+    settings = {
+        "learning_rate": chosen.learning_rate,
+        "num_train_epochs": chosen.num_train_epochs,
+        "max_steps": chosen.max_steps,
+        "per_device_train_batch_size": chosen.per_device_train_batch_size,
+        "gradient_accumulation_steps": chosen.gradient_accumulation_steps,
+        "gradient_checkpointing": chosen.gradient_checkpointing,
+        "warmup_steps": training.warmup_steps,
+        "lr_scheduler_type": training.lr_scheduler_type,
+        "optim": training.optim,
+        "weight_decay": training.weight_decay,
+        "max_grad_norm": training.max_grad_norm,
+        "seed": training.seed,
+        "max_length": spec.max_length,
+        "logging_steps": training.logging_steps,
+        "save_strategy": "steps" if training.save_steps else "no",
+        "save_steps": training.save_steps or 500,
+        "bf16": chosen.dtype == "bfloat16",
+        "use_cpu": True,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+    lora = {
+        "r": chosen.r,
+        "lora_alpha": chosen.lora_alpha,
+        "lora_dropout": spec.lora.lora_dropout,
+        "target_modules": chosen.target_modules,
+    }
+    return {
+        "model": spec.base_path,
+        "method": spec.method,
+        "train": spec.train.path,
+        "validation": spec.validation.path,
+        "output": str(output.resolve()),
+        "settings": settings,
+        "lora": lora,
+    }
 
 
 def rows(path: Path) -> Any:  # noqa: ANN401 - a data set

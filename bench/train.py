@@ -1,0 +1,158 @@
+"""Our training stage beside TRL alone: `python -m bench.train --methods full lora qlora`.
+
+Rows and settings are the quickstart's, cut to some steps. For each method, in turn, some times over:
+(a) the train stage as a flow calls it: a child process, the gate's counts checked, progress,
+sealed checkpoints, memory watched; (b) `bench/plain_trl.py`, the script a competent user writes,
+with the same rows, seed and settings, saving as often. Both reach the same loss, which is checked.
+Written to bench/results/train.json: medians, and ratios ours / theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.plain_trl import job_of
+
+if TYPE_CHECKING:
+    from tasks.trainer.spec import TrainSpec
+
+logger = logging.getLogger(__name__)
+RESULT = Path("bench/results/train.json")
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
+#: Equal up to the order of sums; measured: equal to the last printed digit.
+LOSS_TOLERANCE = 1e-3
+
+
+def main() -> None:
+    """Read the command line, measure, and write the result file."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--methods", nargs="+", default=["full", "lora", "qlora"])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--recipe", default="recipes/quickstart.yaml")
+    parser.add_argument("--output", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logger.setLevel(logging.INFO)
+    result: dict[str, Any] = {"machine": _machine(), "steps": arguments.steps}
+    for method in arguments.methods:
+        with tempfile.TemporaryDirectory(prefix="bench-train-") as folder:
+            result[method] = compare(Path(folder), arguments, method)
+        logger.info("%s %s", method, result[method]["ours_to_theirs"])
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def compare(folder: Path, arguments: argparse.Namespace, method: str) -> dict[str, Any]:
+    """Return the measures of both, their medians' ratios, and the losses they ended with."""
+    runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
+    for number in range(arguments.repeats):
+        ours, spec = train_ours(folder / f"ours-{number}", arguments, method)
+        runs["ours"].append(ours)
+        runs["theirs"].append(train_plainly(folder / f"plain-{number}", spec))
+        logger.info("%s %d %s", method, number, {k: v[-1] for k, v in runs.items()})
+    median = {
+        side: {key: statistics.median(run[key] for run in done) for key in done[0]}
+        for side, done in runs.items()
+    }
+    ours, theirs = median["ours"], median["theirs"]
+    apart = abs(ours["last_loss"] - theirs["last_loss"])
+    assert apart <= LOSS_TOLERANCE * theirs["last_loss"], f"other losses: {median}"
+    return {
+        "ours_to_theirs": {
+            "tokens_per_second": round(ours["tokens_per_second"] / theirs["tokens_per_second"], 3),
+            "peak_memory": round(ours["peak_memory_bytes"] / theirs["peak_memory_bytes"], 3),
+            "wall_seconds_more": round(ours["wall_seconds"] - theirs["wall_seconds"], 1),
+        },
+        "median": median,
+        "runs": runs,
+    }
+
+
+def train_ours(
+    folder: Path, arguments: argparse.Namespace, method: str
+) -> tuple[dict[str, Any], TrainSpec]:
+    """Run the stages up to training, and time the last one."""
+    from tasks.base_model import resolve
+    from tasks.preparation import prepare
+    from tasks.recipe_file import load_recipe
+    from tasks.recommendation import recommend
+    from tasks.run_folder import RunFolder
+    from tasks.trainer.spec import TrainSpec
+    from tasks.training import train
+    from tasks.validation import validate
+
+    changes = {
+        "method": method,
+        "training.max_steps": arguments.steps,
+        "training.eval_strategy": "no",
+        "training.save_steps": arguments.steps,
+        "training.logging_steps": 10,
+        "requirements.accuracy": None,
+    }
+    overrides = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    recipe = load_recipe(arguments.recipe, overrides).recipe
+    base = resolve(recipe.model)
+    run = RunFolder(folder, {"device": "cpu"})
+    splits = prepare.fn(recipe, base, run)
+    report = validate.fn(recipe, splits, run)
+    recommendation = recommend.fn(recipe, base, splits, report, run)
+    began = time.monotonic()
+    checkpoint = train.fn(recipe, base, recommendation, splits, run)
+    wall = time.monotonic() - began
+    spec = TrainSpec.model_validate_json((run.stage("train") / "spec.json").read_text())
+    history = [json.loads(x) for x in (run.stage("train") / "history.jsonl").open()]
+    measures = {
+        "wall_seconds": wall,
+        "tokens_per_second": checkpoint.tokens_per_second,
+        "peak_memory_bytes": checkpoint.peak_memory_bytes,
+        "last_loss": [entry["loss"] for entry in history if "loss" in entry][-1],
+    }
+    return measures, spec
+
+
+def train_plainly(folder: Path, spec: TrainSpec) -> dict[str, Any]:
+    """Run `bench/plain_trl.py` with the same rows and settings."""
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps(job_of(spec, folder)), encoding="utf-8")
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.plain_trl", str(folder / "job.json")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    measures = json.loads(done.stdout.splitlines()[-1])
+    return {
+        "wall_seconds": time.monotonic() - began,
+        "tokens_per_second": measures["tokens_per_second"],
+        "peak_memory_bytes": measures["peak_memory_bytes"],
+        "last_loss": measures["losses"][-1],
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "load_before": os.getloadavg()[0],
+    } | {name: version(name) for name in LIBRARIES}
+
+
+if __name__ == "__main__":
+    main()
