@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.plain_trl import job_of
+from bench.stages import train_recipe
 
 if TYPE_CHECKING:
     from tasks.trainer.spec import TrainSpec
@@ -86,14 +87,7 @@ def train_ours(
     folder: Path, arguments: argparse.Namespace, method: str
 ) -> tuple[dict[str, Any], TrainSpec]:
     """Run the stages up to training, and time the last one."""
-    from tasks.base_model import resolve
-    from tasks.preparation import prepare
-    from tasks.recipe_file import load_recipe
-    from tasks.recommendation import recommend
-    from tasks.run_folder import RunFolder
     from tasks.trainer.spec import TrainSpec
-    from tasks.training import train
-    from tasks.validation import validate
 
     changes = {
         "method": method,
@@ -103,22 +97,13 @@ def train_ours(
         "training.logging_steps": 10,
         "requirements.accuracy": None,
     }
-    overrides = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    recipe = load_recipe(arguments.recipe, overrides).recipe
-    base = resolve(recipe.model)
-    run = RunFolder(folder, {"device": "cpu"})
-    splits = prepare.fn(recipe, base, run)
-    report = validate.fn(recipe, splits, run)
-    recommendation = recommend.fn(recipe, base, splits, report, run)
-    began = time.monotonic()
-    checkpoint = train.fn(recipe, base, recommendation, splits, run)
-    wall = time.monotonic() - began
-    spec = TrainSpec.model_validate_json((run.stage("train") / "spec.json").read_text())
-    history = [json.loads(x) for x in (run.stage("train") / "history.jsonl").open()]
+    done = train_recipe(arguments.recipe, changes, folder)
+    spec = TrainSpec.model_validate_json((done.home / "train" / "spec.json").read_text())
+    history = [json.loads(line) for line in (done.home / "train" / "history.jsonl").open()]
     measures = {
-        "wall_seconds": wall,
-        "tokens_per_second": checkpoint.tokens_per_second,
-        "peak_memory_bytes": checkpoint.peak_memory_bytes,
+        "wall_seconds": done.seconds,
+        "tokens_per_second": done.checkpoint.tokens_per_second,
+        "peak_memory_bytes": done.checkpoint.peak_memory_bytes,
         "last_loss": [entry["loss"] for entry in history if "loss" in entry][-1],
     }
     return measures, spec
