@@ -91,6 +91,19 @@ class Rejected(Record):
     reasons: tuple[str, ...]
 
 
+class Recovery(Record):
+    """What was changed after memory ran out, so that the run could go on.
+
+    `settings` are keys of the recipe with their new values; `sentence` says it in words. `restarts`:
+    no checkpoint from before is valid under them.
+    """
+
+    cause: str
+    settings: dict[str, str | int | bool]
+    sentence: str
+    restarts: bool
+
+
 class Checkpoint(Record):
     """A trained adapter or model; `base_path` is absolute, the folder the base was read from."""
 
@@ -114,6 +127,7 @@ class Checkpoint(Record):
     seed: int
     versions: dict[str, str]
     history_path: str
+    recoveries: tuple[Recovery, ...] = ()
 
 
 class Measure(Record):

@@ -2,11 +2,13 @@
 
 FinetuneError                 exit code 2 unless the class says otherwise
 ├── RecipeError               the recipe file, an override or a flag is wrong
+│   └── DivergedError         the loss is no number any more, or explodes
 ├── DataError                 the data set cannot be read, or changed under us
 ├── ModelError                the base model is missing, gated, or its revision is absent
 ├── FolderError               a run folder is in use or cannot be written
 ├── ReleaseError              a check of the finished artefact failed, nothing published     exit code 1
 ├── BudgetError               nothing fits the hardware or the budget           exit code 3
+│   └── OutOfMemoryError      memory ran out in a child; a smaller setting may fit
 └── StageError                a child process died; ours to mend                exit code 70
 
 A gate that says no ends the flow in a named state (`flows/finetune.py`).
@@ -38,6 +40,10 @@ class RecipeError(FinetuneError, ValueError):
     """The recipe, an override or a flag is wrong; the message lists every problem at once."""
 
 
+class DivergedError(RecipeError):
+    """Training went wrong numerically: the learning rate or the rows; nothing was kept."""
+
+
 class DataError(FinetuneError, ValueError):
     """The data set cannot be read, is not what the recipe says, or changed after validation."""
 
@@ -60,6 +66,10 @@ class BudgetError(FinetuneError, ValueError):
     """No method fits the hardware or the budget; the message says what would."""
 
     exit_code = ExitCode.NOTHING_FITS
+
+
+class OutOfMemoryError(BudgetError):
+    """Memory ran out in a child process; `tasks/trainer/ladder.py` knows what may still fit."""
 
 
 class StageError(FinetuneError, RuntimeError):

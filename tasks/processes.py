@@ -2,12 +2,14 @@
 
 A child is `python -m <module> <spec.json>`. It writes one JSON object a line to stdout (events);
 anything else it prints goes to its log file. Events: {"event": "progress", ...}, {"event": "log",
-"text": ...}, {"event": "error", "kind": <class of tasks.errors>, "message": ...}. Memory is really
-freed between stages, and a crash or the out-of-memory killer does not take the flow down.
+"text": ...}, {"event": "error", "kind": <class of tasks.errors>, "message": ...}, and for the
+watchdog {"event": "heartbeat", ...}. Memory is really freed between stages, and a crash or the
+out-of-memory killer does not take the flow down; why a child died says `tasks/deaths.py`.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -16,10 +18,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tasks import errors
+from tasks.deaths import Death, explain_death, oom_kills
+from tasks.watchdog import Watchdog
 
 __all__ = [
     "CHECKOUT",
@@ -64,13 +69,18 @@ def quiet_environment() -> dict[str, str]:
 
 
 def emit(event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
-    """Write one event to the parent."""
-    print(json.dumps({"event": event, **fields}), file=sys.__stdout__, flush=True)
+    """Write one event to the parent, in one piece: several threads may speak."""
+    out = sys.__stdout__
+    assert out is not None
+    out.write(json.dumps({"event": event, **fields}) + "\n")
+    out.flush()
 
 
 def child_main(work: Callable[[dict[str, Any]], None]) -> None:
     """Be a child: read the spec named on the command line, do the work, report errors as events."""
     watch_parent()
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         work(spec)
@@ -107,6 +117,7 @@ def run_child(
     spec: Path,
     on_event: Callable[[dict[str, Any]], None],
     launcher: Sequence[str] = (),
+    watchdog: Watchdog | None = None,
 ) -> None:
     """Run `python -m module spec` to its end and hand its events to `on_event`.
 
@@ -115,42 +126,74 @@ def run_child(
         spec: Its JSON input; stderr and loose output go to `<spec>.log` beside it.
         on_event: Called for each event, in order.
         launcher: What to put before `-m`, for instance `accelerate launch ...`.
+        watchdog: Ends a child that stands still; it has to emit heartbeats.
 
     Raises:
-        FinetuneError: The child reported a user's error (of the class it named).
-        StageError: The child died without one; the message ends with the last lines of its log.
+        FinetuneError: The child reported a user's error (of the class it named), or died without
+            one for a reason that is known (`tasks/deaths.py`).
+        StageError: It stood still, or died for no known reason; the end of its log is quoted.
     """
     log = spec.with_suffix(".log")
     command = [*(launcher or (sys.executable,)), "-m", module, str(spec)]
     failure: errors.FinetuneError | None = None
+    dog = watchdog or Watchdog(None)
+    kills = oom_kills()
     with log.open("a", encoding="utf-8") as sink:
+        written_before = log.stat().st_size
         child = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
-            env=quiet_environment() | {"PYTHONPATH": str(CHECKOUT), WATCHED: str(os.getpid())},
+            env=quiet_environment() | {"PYTHONPATH": _path(), WATCHED: str(os.getpid())},
             start_new_session=True,
         )
         assert child.stdout is not None
         try:
-            for line in child.stdout:
-                event = _parse(line)
-                if event is None:
-                    sink.write(line)
-                elif event["event"] == "error":
-                    kind = getattr(errors, str(event["kind"]), errors.StageError)
-                    failure = kind(event["message"])
-                else:
-                    on_event(event)
-            child.wait()
+            with dog.watching(lambda: _put_down(child)):
+                for line in child.stdout:
+                    event = _parse(line)
+                    dog.heard(event)
+                    if event is None:
+                        sink.write(line)
+                    elif event["event"] == "error":
+                        kind = getattr(errors, str(event["kind"]), errors.StageError)
+                        failure = kind(event["message"])
+                    elif event["event"] != "heartbeat":
+                        on_event(event)
+                child.wait()
         finally:
-            stop(child)
+            stop(child, patience_seconds=dog.patience_seconds)
             child.stdout.close()
+    if dog.verdict:
+        raise errors.StageError(f"{module} {dog.verdict} Its log: {log}")
     if failure is not None:
         raise failure
     if child.returncode:
-        raise errors.StageError(_obituary(module, child.returncode, log))
+        raise explain_death(
+            Death(
+                module=module,
+                code=child.returncode,
+                log=log,
+                log_begins=written_before,
+                oom_kills=oom_kills() - kills,
+                held_bytes=dog.held_bytes,
+            )
+        )
+
+
+def _path() -> str:
+    """Return where the child finds our modules first, then what this process was given."""
+    given = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join(filter(None, (str(CHECKOUT), given)))
+
+
+def _put_down(child: subprocess.Popen[Any]) -> None:
+    """End a child that stands still, after it wrote to its log what each of its threads did."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGUSR1)
+        time.sleep(1)
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def stop(
@@ -175,12 +218,3 @@ def _parse(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) and "event" in event else None
-
-
-def _obituary(module: str, code: int, log: Path) -> str:
-    tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-    hint = ""
-    if code == -signal.SIGKILL:
-        hint = " The kernel does that when memory runs out: lower per_device_train_batch_size."
-    return f"{module} {how}.{hint} Its log: {log}\n" + "\n".join(f"    {line}" for line in tail)

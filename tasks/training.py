@@ -15,11 +15,10 @@ from tasks.base_model import BaseModelFiles
 from tasks.contracts import Checkpoint, Recommendation, Split, Splits
 from tasks.errors import DataError
 from tasks.ledger import booked, booking, ledger_of
-from tasks.processes import run_child
 from tasks.recipe import Recipe
-from tasks.run_folder import RunFolder, file_sha256, write_atomically
+from tasks.run_folder import RunFolder, file_sha256
 from tasks.stage import stage
-from tasks.trainer.launcher import launcher
+from tasks.trainer.attempts import train_in_children
 from tasks.trainer.spec import TrainSpec
 
 __all__ = ["train"]
@@ -40,25 +39,25 @@ def train(
     Raises:
         DataError: The data changed since it was validated.
         RecipeError: The loss diverged, or an optimizer or tracker is not installed.
-        BudgetError: Memory ran out, or other runs of this name have spent the budget.
+        BudgetError: Memory ran out on the last rung, or other runs have spent the budget.
         FolderError: The disk is full.
-        StageError: The child died, or was stopped on request.
+        StageError: The child died, stood still, or was stopped on request.
     """
     spec = _spec(recipe, base, recommendation, splits, folder)
 
-    def work(home: Path) -> Checkpoint:
+    def work(_home: Path) -> Checkpoint:
         _refuse_changed_data(splits, folder.path)
-        path = home / "spec.json"
-        write_atomically(path, spec.model_dump_json(indent=1))
         wanted = booking(recipe, recommendation, folder.path)
         with booked(ledger_of(folder.path), wanted, recipe.budget.max_usd) as measured:
-            run_child("tasks.trainer", path, lambda event: _pass_on(event, folder), launcher(spec))
-            text = (home / "result.json").read_text(encoding="utf-8")
-            checkpoint = Checkpoint.model_validate_json(text)
+            checkpoint = train_in_children(
+                spec,
+                may_quantize=recipe.method == "auto",
+                on_event=lambda event: _pass_on(event, folder),
+            )
             measured(checkpoint)
         return checkpoint
 
-    places = {"folder", "base_path", "memory", "train", "validation"}
+    places = {"folder", "base_path", "memory", "on_gpu", "train", "validation"}
     inputs = [spec.model_dump(mode="json", exclude=places), splits.train, splits.validation]
     checkpoint = folder.remember("train", Checkpoint, inputs, work, keep=("checkpoints",))
     shutil.rmtree(spec.checkpoints, ignore_errors=True)
@@ -92,6 +91,7 @@ def _spec(
         memory=recommendation.memory,
         row_type=splits.row_type,
         max_length=splits.max_length,
+        on_gpu=folder.environment.get("device", "cpu") != "cpu",
         train=_absolute(splits.train, folder.path),
         validation=_absolute(splits.validation, folder.path),
     )

@@ -9,13 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import Hyperparameters, Recommendation, Source, Split, Splits
+from tasks.contracts import Hyperparameters, MemoryEstimate, Recommendation, Source, Split, Splits
 from tasks.encoding import Encoder, RowType
 from tasks.loading import load_tokenizer
 from tasks.recipe import Recipe
 from tasks.run_folder import file_sha256
 
-__all__ = ["chat_rows", "make_recipe", "make_recommendation", "make_splits"]
+__all__ = ["chat_rows", "make_recipe", "make_recommendation", "make_splits", "memory_of"]
 
 COLOURS = {
     "apple": "red", "sky": "blue", "grass": "green", "sun": "yellow", "night": "black",
@@ -108,4 +108,13 @@ def make_recommendation(method: str, **changes: Any) -> Recommendation:
         hyperparameters=Hyperparameters(**(chosen | changes)),
         memory=None, cost=None, reasons=(), runner_up=None, alternatives=(), conflict=None,
         warnings=(), would_change=(), device="cpu", rules="evidence", asked_for=method,
+    )  # fmt: skip
+
+
+def memory_of(high_bytes: int) -> MemoryEstimate:
+    """Return an estimate of which only the upper bound matters."""
+    return MemoryEstimate(
+        weights_bytes=0, adapter_bytes=0, gradients_bytes=0, optimizer_bytes=0,
+        activations_bytes=0, logits_bytes=0, overhead_bytes=0, low_bytes=0,
+        high_bytes=high_bytes, available_bytes=None, fits=True,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from tasks.processes import child_main
 from tasks.trainer import checkpoints, memory
 from tasks.trainer.build import Schedule, build_trainer, parameter_counts
 from tasks.trainer.failures import explain
+from tasks.trainer.heartbeat import Heartbeat
 from tasks.trainer.outcome import write_outcome
 from tasks.trainer.progress import build_watch, is_main, tell
 from tasks.trainer.spec import TrainSpec
@@ -55,6 +56,7 @@ def _train(spec: TrainSpec) -> None:
     began = time.monotonic()
     _hush()
     before = memory.resident_bytes()
+    heartbeat = Heartbeat(speaks=is_main())
     trainer, planned = build_trainer(spec)
     _say_plan(spec, trainer, planned)
     start = _where_to_start(spec)
@@ -62,6 +64,7 @@ def _train(spec: TrainSpec) -> None:
     trained, _total = parameter_counts(trainer)
     copies = spec.training.save_total_limit + 1
     checkpoints.ensure_room(spec.checkpoints, trained * copies * (CHECKPOINT_BYTES + BEST_BYTES))
+    heartbeat.listen_to(trainer.model, spec.hyperparameters.gradient_accumulation_steps)
     watch = build_watch(spec, facts, began)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(cast("TrainerCallback", watch))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import shutil
 
-from tasks.errors import BudgetError, FinetuneError, FolderError, RecipeError
+from tasks.deaths import NO_MEMORY
+from tasks.errors import FinetuneError, FolderError, OutOfMemoryError, RecipeError
 from tasks.trainer import memory
 from tasks.trainer.spec import TrainSpec
 
@@ -23,7 +24,7 @@ def explain(error: BaseException, spec: TrainSpec) -> FinetuneError | None:
         return error
     text = str(error)
     if _out_of_memory(error, text):
-        return BudgetError(_memory_message(spec))
+        return OutOfMemoryError(_memory_message(spec))
     if _disk_full(error, text, spec):
         return FolderError(
             f"{spec.home}: the disk is full; no result was kept. Free some space or lower "
@@ -38,7 +39,7 @@ def _out_of_memory(error: BaseException, text: str) -> bool:
     import torch
 
     on_gpu = isinstance(error, torch.OutOfMemoryError)
-    return on_gpu or isinstance(error, MemoryError) or "can't allocate memory" in text
+    return on_gpu or isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY)
 
 
 def _disk_full(error: BaseException, text: str, spec: TrainSpec) -> bool:

@@ -66,6 +66,7 @@ def write_outcome(
         seed=spec.training.seed,
         versions={name: importlib.metadata.version(name) for name in VERSIONED},
         history_path=f"{spec.home.name}/history.jsonl",
+        recoveries=spec.recoveries,
     )
     write_atomically(spec.home / "result.json", record.model_dump_json(indent=1))
     return record

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from tasks.contracts import Hyperparameters, MemoryEstimate, Method, Record, Split
+from tasks.contracts import Hyperparameters, MemoryEstimate, Method, Record, Recovery, Split
 from tasks.recipe import (
     DatasetSection,
     LoraSection,
@@ -38,8 +38,10 @@ class TrainSpec(Record):
     memory: MemoryEstimate | None
     row_type: Literal["messages", "prompt_completion", "text"]
     max_length: int
+    on_gpu: bool = False
     train: Split
     validation: Split
+    recoveries: tuple[Recovery, ...] = ()
 
     @property
     def home(self) -> Path:

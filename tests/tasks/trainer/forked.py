@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.contracts import Recommendation, Split
 from tasks.recipe import Recipe
 from tasks.trainer.spec import TrainSpec
 from tests.records import make_recommendation, make_splits
 
-__all__ = ["Ended", "begin", "make_spec", "run", "weights_sha256"]
+__all__ = ["Ended", "begin", "make_spec", "run", "spec_of", "weights_sha256"]
 
 
 @dataclass(frozen=True)
@@ -48,28 +49,43 @@ def make_spec(
     """Return the spec of a run under `folder`; `changes` are hyperparameters."""
     shape = {k: changes.pop(k) for k in ("row_type", "max_length") if k in changes}
     splits = make_splits(folder, recipe, rows, **shape)
-    recommendation = make_recommendation(method, **changes)
+    spec = spec_of(folder, recipe, make_recommendation(method, **changes))
+    here = {"path": str(folder / splits.train.path)}
+    there = {"path": str(folder / splits.validation.path)}
+    return spec.model_copy(
+        update={
+            "row_type": splits.row_type,
+            "max_length": splits.max_length,
+            "train": splits.train.model_copy(update=here),
+            "validation": splits.validation.model_copy(update=there),
+        }
+    )
+
+
+def spec_of(
+    folder: Path, recipe: Recipe, recommendation: Recommendation, memory: Any = None
+) -> TrainSpec:
+    """Return a spec that has no rows yet."""
     assert recommendation.hyperparameters is not None
+    none = Split(path="", rows=0, sha256="", tokens=0, loss_tokens=0)
     return TrainSpec(
         folder=str(folder / "train"),
         base_name="owner/tiny",
         base_path=recipe.model.model_name_or_path,
         base_revision=None,
         base_sha256="0" * 64,
-        method=method,  # ty: ignore[invalid-argument-type]
+        method=recommendation.method,  # ty: ignore[invalid-argument-type]
         model=recipe.model,
         lora=recipe.lora,
         quantization=recipe.quantization,
         dataset=recipe.dataset,
         training=recipe.training,
         hyperparameters=recommendation.hyperparameters,
-        memory=None,
-        row_type=splits.row_type,
-        max_length=splits.max_length,
-        train=splits.train.model_copy(update={"path": str(folder / splits.train.path)}),
-        validation=splits.validation.model_copy(
-            update={"path": str(folder / splits.validation.path)}
-        ),
+        memory=memory,
+        row_type="messages",
+        max_length=64,
+        train=none,
+        validation=none,
     )
 
 

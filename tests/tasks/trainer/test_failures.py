@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import BudgetError
+from tasks.errors import OutOfMemoryError
 from tasks.trainer.failures import explain
 from tasks.trainer.spec import TrainSpec
 from tests.records import chat_rows, make_recipe
@@ -78,7 +78,7 @@ def test_memory_that_runs_out_says_what_to_try(base: Path, tmp_path: Path) -> No
     rows = {"train": chat_rows(2000), "validation": chat_rows(5)}
     recipe = make_recipe(base, tmp_path / "raw.jsonl")
     spec = make_spec(tmp_path, recipe, rows, "full", per_device_train_batch_size=1000)
-    message = ended_plainly(spec, run(spec, little_memory), "BudgetError", 3)
+    message = ended_plainly(spec, run(spec, little_memory), "OutOfMemoryError", 3)
     assert "memory ran out" in message
     assert "training.per_device_train_batch_size: 500" in message
     assert "training.gradient_checkpointing: true" in message
@@ -90,7 +90,7 @@ def test_a_gpu_that_runs_out_is_told_alike(base: Path, tmp_path: Path) -> None:
 
     spec = a_spec(tmp_path, base, "qlora", per_device_train_batch_size=1)
     told = explain(torch.cuda.OutOfMemoryError("CUDA out of memory."), spec)
-    assert isinstance(told, BudgetError)
+    assert isinstance(told, OutOfMemoryError)
     assert "per_device_train_batch_size" not in str(told)
     assert "method: qlora" not in str(told)
 
