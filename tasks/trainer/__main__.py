@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tasks.errors import DivergedError
 from tasks.processes import child_main
 from tasks.trainer import checkpoints, memory
+from tasks.trainer.bad_batch import with_bad_batch
 from tasks.trainer.build import Schedule, build_trainer, parameter_counts
 from tasks.trainer.failures import explain
 from tasks.trainer.heartbeat import Heartbeat
@@ -68,7 +70,10 @@ def _train(spec: TrainSpec) -> None:
     watch = build_watch(spec, facts, began)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(cast("TrainerCallback", watch))
-    trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    try:
+        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    except DivergedError as error:
+        raise with_bad_batch(error, spec, [ids.tolist() for ids in heartbeat.seen]) from error
     watch.refuse_half_a_run(trainer.state)
     if is_main():
         record = write_outcome(spec, trainer, watch, facts.get("step"))

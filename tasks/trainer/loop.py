@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
-from tasks.errors import RecipeError
+from tasks.errors import DivergedError
 from tasks.recipe import LoraSection
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["diverged", "loop_class", "validation_loss"]
 
 
-def diverged(learning_rate: float, step: int, what: str) -> RecipeError:
+def diverged(learning_rate: float, step: int, what: str) -> DivergedError:
     """Return the error for a run that went wrong numerically."""
-    return RecipeError(
+    return DivergedError(
         f"training.learning_rate = {learning_rate:g}: {what} at step {step}; training was stopped "
         f"and no result was kept. Try a third of it ({learning_rate / 3:.1g}) or a longer "
         "training.warmup_steps; if that does not help, look for broken rows in the data report."

@@ -88,6 +88,27 @@ class Watch:
         """Start the clock of a step."""
         self.step_began = time.monotonic()
 
+    def on_pre_optimizer_step(
+        self,
+        _args: object,
+        state: TrainerState,
+        _control: TrainerControl,
+        **event: Any,  # noqa: ANN401 - transformers' event
+    ) -> None:
+        """Refuse a gradient that is no number before it spoils the weights, and blames later rows.
+
+        fp16 is left out: its scaler skips such steps, and expects them.
+        """
+        if self.spec.hyperparameters.dtype == "float16":
+            return
+        from torch.nn.utils import get_total_norm
+
+        gradients = [p.grad for p in event["model"].parameters() if p.grad is not None]
+        norm = float(get_total_norm(gradients))
+        if not math.isfinite(norm):
+            rate = self.spec.hyperparameters.learning_rate
+            raise diverged(rate, state.global_step + 1, f"the gradient became {norm}")
+
     def on_optimizer_step(
         self,
         _args: object,

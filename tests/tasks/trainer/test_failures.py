@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import OutOfMemoryError
+from tasks.trainer.bad_batch import rows_in
 from tasks.trainer.failures import explain
 from tasks.trainer.spec import TrainSpec
 from tests.records import chat_rows, make_recipe
@@ -46,7 +48,7 @@ def test_a_loss_that_is_no_number_names_step_and_rate(
     base: Path, tmp_path: Path, rate: float
 ) -> None:
     spec = a_spec(tmp_path, base, "full", learning_rate=rate)
-    message = ended_plainly(spec, run(spec), "RecipeError", 2)
+    message = ended_plainly(spec, run(spec), "DivergedError", 2)
     assert message.startswith(f"training.learning_rate = {rate:g}: the ")
     assert " at step " in message
     assert "Try a third of it" in message
@@ -55,7 +57,7 @@ def test_a_loss_that_is_no_number_names_step_and_rate(
 @pytest.mark.slow
 def test_a_loss_that_explodes_stops_the_run(base: Path, tmp_path: Path) -> None:
     spec = a_spec(tmp_path, base, "full", learning_rate=30.0, num_train_epochs=6.0)
-    message = ended_plainly(spec, run(spec), "RecipeError", 2)
+    message = ended_plainly(spec, run(spec), "DivergedError", 2)
     assert "the loss rose from 5.9" in message
 
 
@@ -159,3 +161,84 @@ def test_what_is_not_installed_is_an_error_of_the_recipe(
 def test_what_is_not_understood_is_not_explained_away(base: Path, tmp_path: Path) -> None:
     spec = a_spec(tmp_path, base)
     assert explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), spec) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packing", [False, True])
+def test_the_rows_that_made_the_loss_no_number_are_saved(
+    base: Path, tmp_path: Path, packing: bool
+) -> None:
+    """A base whose embedding of one token is nan; one row of forty has that token."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    spoilt = tmp_path / "spoilt"
+    model = AutoModelForCausalLM.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer("~")["input_ids"][0]] = float("nan")
+    model.save_pretrained(spoilt)
+    tokenizer.save_pretrained(spoilt)
+    rows = chat_rows(40)
+    rows[16]["messages"][0]["content"] += " ~"
+    recipe = make_recipe(spoilt, tmp_path / "raw.jsonl", dataset={"packing": packing})
+    spec = make_spec(tmp_path, recipe, {"train": rows}, gradient_accumulation_steps=2,
+                     per_device_train_batch_size=2 if packing else 4)  # fmt: skip
+    message = ended_plainly(spec, run(spec), "DivergedError", 2)
+    path = spec.home / "bad_batch.jsonl"
+    assert str(path) in message
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(found) <= 8 or packing
+    (bad,) = [row for row in found if row["row"] == 17]
+    assert bad["split"] == "train"
+    assert bad["content"] == rows[16]
+    assert bad["micro_batch"] == max(row["micro_batch"] for row in found), "it was the last one"
+    assert all(row["content"] == rows[row["row"] - 1] for row in found)
+
+
+@pytest.mark.slow
+def test_a_gradient_that_is_no_number_is_caught_before_it_spoils_the_weights(
+    base: Path, tmp_path: Path
+) -> None:
+    """Logged every tenth step only, and yet found in its own."""
+
+    def nan_at_the_third_step() -> None:
+        import torch
+
+        from tasks.trainer.progress import Watch
+
+        begin = Watch.on_step_begin
+
+        def on_step_begin(self: Watch, args: Any, state: Any, *rest: Any, **event: Any) -> None:
+            begin(self, args, state, *rest, **event)
+            if state.global_step == 2:
+                weight = next(p for p in event["model"].parameters() if p.requires_grad)
+                weight.register_hook(lambda gradient: gradient * torch.nan)
+
+        Watch.on_step_begin = on_step_begin  # ty: ignore[invalid-assignment]
+
+    spec = a_spec(tmp_path, base, training={"logging_steps": 10})
+    message = ended_plainly(spec, run(spec, nan_at_the_third_step), "DivergedError", 2)
+    assert "the gradient became nan at step 3" in message
+    assert len((spec.home / "bad_batch.jsonl").read_text().splitlines()) == 8
+
+
+@pytest.mark.parametrize(
+    ("sequence", "found"),
+    [
+        ([1, 2, 3, 1, 2, 0, 0], [2, 1]),
+        ([1, 2], [1]),
+        ([0, 0, 9, 9], []),
+        ([1, 2, 3, 1], [2]),
+        ([5, 5, 5], [3, 4, 3, 4, 3, 4]),
+    ],
+)
+def test_rows_are_found_in_padded_and_packed_sequences(
+    sequence: list[int], found: list[int]
+) -> None:
+    known = {
+        (1, 2): [{"row": 1}],
+        (1, 2, 3): [{"row": 2}],
+        (5,): [{"row": 3}, {"row": 4}],
+    }
+    assert [row["row"] for row in rows_in(sequence, known)] == found
