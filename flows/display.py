@@ -127,7 +127,8 @@ def checkpoint_lines(choice: Recommendation, checkpoint: Checkpoint) -> list[str
         )
     if checkpoint.resumed_from_step is not None:
         lines.append(f"resumed from step {checkpoint.resumed_from_step}")
-    return lines
+    lines += [f"after {recovery.cause}: {recovery.sentence}" for recovery in checkpoint.recoveries]
+    return [*lines, *(f"curves: {sentence}" for sentence in checkpoint.curves)]
 
 
 def try_it_line(release: Release) -> str:

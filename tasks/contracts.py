@@ -105,7 +105,10 @@ class Recovery(Record):
 
 
 class Checkpoint(Record):
-    """A trained adapter or model; `base_path` is absolute, the folder the base was read from."""
+    """A trained adapter or model; `base_path` is absolute, the folder the base was read from.
+
+    `curves` says what the loss curves show, and what to change.
+    """
 
     kind: Literal["adapter", "model"]
     method: Method
@@ -128,6 +131,7 @@ class Checkpoint(Record):
     versions: dict[str, str]
     history_path: str
     recoveries: tuple[Recovery, ...] = ()
+    curves: tuple[str, ...] = ()
 
 
 class Measure(Record):

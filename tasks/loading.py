@@ -66,6 +66,7 @@ def quantization_config(quantization: QuantizationSection, dtype: str) -> BitsAn
         bnb_4bit_quant_type=quantization.bnb_4bit_quant_type,
         bnb_4bit_use_double_quant=quantization.bnb_4bit_use_double_quant,
         bnb_4bit_compute_dtype=getattr(torch, dtype if wanted == "auto" else wanted),
+        **quantization.handed_on(),
     )
 
 

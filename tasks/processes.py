@@ -28,6 +28,7 @@ from tasks.watchdog import Watchdog
 
 __all__ = [
     "CHECKOUT",
+    "asked_to_stop",
     "child_main",
     "emit",
     "quiet_environment",
@@ -38,6 +39,10 @@ __all__ = [
 
 #: The process whose end ends a child, also when a launcher stands between them.
 WATCHED = "FINETUNE_WATCHED_PROCESS"
+#: Set in a child that was asked to stop and is saving its work; it ends by itself.
+asked_to_stop = threading.Event()
+#: What it may take for that when the flow, killed meanwhile, no longer waits for it.
+GRACE_SECONDS = 120.0
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 #: Nothing phones home, nothing draws bars into a log. Sources: each library's documentation.
@@ -72,8 +77,9 @@ def emit(event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     """Write one event to the parent, in one piece: several threads may speak."""
     out = sys.__stdout__
     assert out is not None
-    out.write(json.dumps({"event": event, **fields}) + "\n")
-    out.flush()
+    with suppress(BrokenPipeError):  # nobody listens any more: `watch_parent` sees to our end
+        out.write(json.dumps({"event": event, **fields}) + "\n")
+        out.flush()
 
 
 def child_main(work: Callable[[dict[str, Any]], None]) -> None:
@@ -99,6 +105,8 @@ def _die_with_parent(parent: int, flow: int) -> None:
     """A killed flow leaves no training behind that nobody watches, nor a launcher in between."""
     while os.getppid() == parent and _alive(flow):
         time.sleep(1)
+    if asked_to_stop.is_set():
+        time.sleep(GRACE_SECONDS)
     os._exit(int(errors.ExitCode.INTERRUPTED))
 
 

@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import RecipeError
+from tasks.library_settings import LIBRARIES, handed_on
 from tasks.recipe import PLANNED_SECTIONS, Recipe
 from tasks.recipe_aliases import aliases, rewrite
 from tasks.refusals import refused
@@ -229,6 +230,8 @@ def _explain(draft: _Draft, item: Mapping[str, Any]) -> None:
         draft.problem(key, value, refused(key) or _unknown(key))
     elif kind == "missing":
         draft.problem(key, None, "is missing.")
+    elif kind == "handed_on":
+        draft.problem(key, value, f"{item['msg']}.")
     elif kind == "literal_error":
         allowed = str(item["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         near = difflib.get_close_matches(str(value), allowed, n=1)
@@ -253,7 +256,9 @@ def _unknown(key: Key) -> str:
     siblings = [k[-1] for k in keys if k[:-1] == key[:-1]]
     if key[-2:-1] and key[-2].isdigit():
         siblings = list(SourceSection.model_fields)
-    near = difflib.get_close_matches(key[-1], siblings, n=1, cutoff=0.6)
+    library = LIBRARIES.get(key[0]) if len(key) == 2 else None
+    handed = handed_on(key[0]) if library else {}
+    near = difflib.get_close_matches(key[-1], [*siblings, *handed], n=1, cutoff=0.6)
     if near:
         return f"unknown key. Did you mean `{near[0]}`?"
     anywhere = {k[-1]: ".".join(k) for k in keys}
@@ -263,7 +268,8 @@ def _unknown(key: Key) -> str:
     near = difflib.get_close_matches(key[-1], list(anywhere), n=1, cutoff=0.75)
     if near:
         return f"unknown key. Did you mean `{anywhere[near[0]]}`?"
-    return f"unknown key. Allowed here: {', '.join(siblings)}."
+    others = f", and what else {library} takes" if library else ""
+    return f"unknown key. Allowed here: {', '.join(siblings)}{others}."
 
 
 def _schema_keys(model: type[BaseModel], prefix: Key = ()) -> Iterator[Key]:

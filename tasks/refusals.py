@@ -1,7 +1,8 @@
 """Refusals: keys that a recipe may not have for a reason better than that they are unknown.
 
 They are rules with `refuses` in `tasks/assets/rules.yaml`: the guide's named mistakes that cannot be
-made here, such as not saving.
+made here, such as not saving; and settings of the libraries that have another place here, or no
+effect (`tasks/assets/refused_settings.yaml`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from tasks.library_settings import refused_setting
+
 __all__ = ["refused"]
 
 RULES = Path(__file__).parent / "assets" / "rules.yaml"
@@ -18,7 +21,8 @@ RULES = Path(__file__).parent / "assets" / "rules.yaml"
 
 def refused(key: tuple[str, ...]) -> str | None:
     """Return why a key is refused, and what to write instead; None for any other key."""
-    return _reasons().get(".".join(key))
+    own = _reasons().get(".".join(key))
+    return own or (refused_setting(*key) if len(key) == 2 else None)
 
 
 @cache

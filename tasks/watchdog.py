@@ -23,8 +23,9 @@ __all__ = ["Watchdog"]
 
 IDLE_SECONDS, BUSY_SECONDS, TIMES_THE_SLOWEST = 600.0, 3600.0, 20.0
 
-#: A child that is cancelled finishes its step and saves. Prefect kills a flow 30 s after it asked.
-PATIENCE_SECONDS = 25.0
+#: A child that is cancelled finishes its step and saves. Prefect kills a flow 30 s after it asked;
+#: its child then has some time of its own (`tasks/processes.py`).
+PATIENCE_SECONDS, LONGEST_PATIENCE_SECONDS = 25.0, 600.0
 
 
 class Watchdog:
@@ -40,9 +41,14 @@ class Watchdog:
         self.verdict = ""
         self.held_bytes = self.batches = 0
         self.slowest_seconds = 0.0
-        self.patience_seconds = PATIENCE_SECONDS if active else 20.0
         self.heard_at = self.lively_at = self.batch_at = time.monotonic()
         self.ended = threading.Event()
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long to wait for a child that was asked to stop, before it is killed."""
+        wanted = TIMES_THE_SLOWEST * self.slowest_seconds
+        return min(LONGEST_PATIENCE_SECONDS, max(PATIENCE_SECONDS, wanted))
 
     def heard(self, event: dict[str, Any] | None) -> None:
         """Take note of a sign of life: an event, or a line that is none."""

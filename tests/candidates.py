@@ -14,6 +14,7 @@ from tasks.contracts import (
     Evidence,
     Hyperparameters,
     Recommendation,
+    Recovery,
     Review,
     Scorecard,
     Split,
@@ -232,4 +233,12 @@ def _checkpoint(method: Any, base: BaseModelFiles) -> Checkpoint:
         seed=42,
         versions={"torch": "2.13.0"},
         history_path="train/history.json",
+        recoveries=(
+            Recovery(
+                cause="memory ran out",
+                settings={"training.per_device_train_batch_size": 2},
+                sentence="smaller micro-batch: 2 sequences instead of 4",
+                restarts=False,
+            ),
+        ),
     )

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tasks.processes import child_main, emit
+from tasks.processes import asked_to_stop, child_main, emit
 
 
 def be_doomed(spec: dict[str, Any]) -> None:
@@ -40,6 +40,13 @@ def be_doomed(spec: dict[str, Any]) -> None:
                 mapped = mmap.mmap(file.fileno(), 1 << 24)
                 for page in range(0, 1 << 24, mmap.PAGESIZE):
                     mapped[page] = 1
+        case "saves when asked to stop":
+            signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
+            emit("log", text="ready")
+            asked_to_stop.wait()
+            time.sleep(3)  # longer than it takes to notice that the parent is gone
+            emit("log", text="nobody listens")
+            Path(spec["saved"]).write_text("whole")
         case "silent":  # the interpreter's lock is held: no thread of Python can speak
             ctypes.PyDLL(None).sleep(600)
         case "idle":

@@ -141,6 +141,9 @@ def _method(line: Lineage) -> str:
     choice = line.evidence.recommendation
     settings = {} if choice.hyperparameters is None else choice.hyperparameters.model_dump()
     settings["seed"] = line.evidence.checkpoint.seed
+    recoveries = line.evidence.checkpoint.recoveries
+    for changed in recoveries:  # what was trained with, not what was planned
+        settings |= {key.rpartition(".")[2]: value for key, value in changed.settings.items()}
     rows = [
         f"| {escaped(k)} | {escaped(f'{v:g}' if isinstance(v, float) else str(v))} |"
         for k, v in settings.items()
@@ -152,7 +155,9 @@ def _method(line: Lineage) -> str:
         for r in choice.reasons
     ]
     conflict = [f"\n**Conflict:** {escaped(choice.conflict)}"] if choice.conflict else []
-    lines = ["## Method", "", "| setting | value |", "|---|---|", *rows, "", *reasons, *conflict]
+    changes = [f"- after {r.cause}, changed: {escaped(r.sentence)}" for r in recoveries]
+    table = ["| setting | value |", "|---|---|", *rows]
+    lines = ["## Method", "", *table, "", *changes, *reasons, *conflict]
     return "\n".join(lines) + "\n"
 
 

@@ -58,4 +58,5 @@ def peft_config(hyperparameters: Hyperparameters, lora: LoraSection) -> LoraConf
         target_modules=targets if isinstance(targets, str) else list(targets or ()),
         modules_to_save=None if lora.modules_to_save is None else list(lora.modules_to_save),
         task_type="CAUSAL_LM",
+        **lora.handed_on(),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.sections.section import Section
+from tasks.sections.handing_on import HandingOn
 
 __all__ = ["LoraSection", "QuantizationSection"]
 
@@ -20,8 +20,13 @@ VARIANT_KEYS = {
 }
 
 
-class LoraSection(Section):
-    """The adapter, for `method: lora` and `method: qlora`. Names as in PEFT's LoraConfig."""
+class LoraSection(HandingOn):
+    """The adapter, for `method: lora` and `method: qlora`. Names as in PEFT's LoraConfig.
+
+    Its other settings are handed on to it.
+    """
+
+    SECTION: ClassVar[str] = "lora"
 
     variant: (
         Literal["lora", "rslora", "dora", "lora_plus", "lora_fa", "adalora", "pissa"] | None
@@ -59,8 +64,13 @@ class LoraSection(Section):
         return self
 
 
-class QuantizationSection(Section):
-    """How the frozen base is quantized for `method: qlora`. Names as in BitsAndBytesConfig."""
+class QuantizationSection(HandingOn):
+    """How the frozen base is quantized for `method: qlora`. Names as in BitsAndBytesConfig.
+
+    Its other settings are handed on to it.
+    """
+
+    SECTION: ClassVar[str] = "quantization"
 
     load_in_4bit: bool | None = Field(None, description="Implied by method: qlora.")
     bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.sections.section import Section
+from tasks.sections.handing_on import HandingOn
 
 __all__ = ["TrainingSection"]
 
 
-class TrainingSection(Section):
-    """The loop, in the words of `transformers.TrainingArguments`."""
+class TrainingSection(HandingOn):
+    """The loop, in the words of TRL's SFTConfig; its other settings are handed on."""
+
+    SECTION: ClassVar[str] = "training"
 
     learning_rate: float | None = Field(None, gt=0, description="None: by method (LoRA 10x full).")
     num_train_epochs: float = Field(3.0, gt=0)
@@ -48,7 +50,7 @@ class TrainingSection(Section):
     )
     early_stopping_patience: int | None = Field(None, ge=1)
     logging_steps: int = Field(10, ge=1)
-    report_to: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
+    report_to: Literal["none", "tensorboard", "mlflow", "wandb", "trackio"] = "none"
     resume_from_checkpoint: Literal["auto", "never"] = "auto"
     num_processes: int = Field(1, ge=1, description="More than one: accelerate launch.")
 

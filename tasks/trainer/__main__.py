@@ -57,6 +57,8 @@ def _train(spec: TrainSpec) -> None:
 
     began = time.monotonic()
     _hush()
+    # Its own default is a folder among the checkpoints, which go when the run is done.
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(spec.home / "tensorboard"))
     before = memory.resident_bytes()
     heartbeat = Heartbeat(speaks=is_main())
     trainer, planned = build_trainer(spec)

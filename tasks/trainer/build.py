@@ -150,7 +150,7 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
             bf16=chosen.dtype == "bfloat16",
             fp16=chosen.dtype == "float16",
             use_cpu=not (on_gpu or torch.backends.mps.is_available()),
-            dataloader_pin_memory=on_gpu,
+            **({"dataloader_pin_memory": on_gpu} | training.handed_on()),
             max_length=spec.max_length,
             packing=spec.dataset.packing,
             eval_packing=False,
@@ -177,8 +177,9 @@ def _tracker_is_there(report_to: str) -> None:
     installed = get_available_reporting_integrations()
     if report_to not in ("none", *installed):
         raise RecipeError(
-            f"training.report_to = {report_to}: it is not installed. Install it, or take one of: "
-            f"{', '.join(('none', *sorted(installed)))}."
+            f"training.report_to = {report_to}: it is not installed. Install it (`pip install "
+            f"{report_to}`), or take one of: {', '.join(('none', *sorted(installed)))}. Loss, "
+            "learning rate and memory are in metrics.jsonl either way."
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import traceback
 
 from tasks.deaths import NO_MEMORY
 from tasks.errors import FinetuneError, FolderError, OutOfMemoryError, RecipeError
@@ -30,9 +31,23 @@ def explain(error: BaseException, spec: TrainSpec) -> FinetuneError | None:
             f"{spec.home}: the disk is full; no result was kept. Free some space or lower "
             "training.save_total_limit, then run again: it goes on from the last whole checkpoint."
         )
+    handed_on = _handed_on(spec)
+    if handed_on and isinstance(error, ValueError | TypeError) and _while_building(error):
+        return RecipeError(f"{', '.join(handed_on)}: the library refuses it: {text}")
     if isinstance(error, ImportError):
         return RecipeError(f"training.optim = {spec.training.optim}: {text}")
     return None
+
+
+def _handed_on(spec: TrainSpec) -> list[str]:
+    """Return the keys whose values were checked for their type only."""
+    sections = spec.training, spec.lora, spec.quantization
+    return [f"{section.SECTION}.{key}" for section in sections for key in section.handed_on()]
+
+
+def _while_building(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.name == "build_trainer" for frame in frames)
 
 
 def _out_of_memory(error: BaseException, text: str) -> bool:

@@ -1,7 +1,7 @@
 """The result of a run: weights, history and `result.json`, which is written last.
 
     adapter/ or model/   the best weights by validation loss, else the last ones
-    history.jsonl        loss, validation loss, learning rate and gradient norm of each logged step
+    metrics.jsonl *.svg  loss, learning rate, memory of each logged step (`metrics.py`)
     result.json          the Checkpoint record
 
 Paths in the adapter's configuration are made portable: it names the base, not a folder here.
@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contracts import Checkpoint
+from tasks.curves import Run, read_curves
 from tasks.run_folder import write_atomically
 from tasks.trainer import checkpoints, memory
 from tasks.trainer.build import parameter_counts
+from tasks.trainer.metrics import write_metrics, write_plots
 from tasks.trainer.progress import Watch
 from tasks.trainer.spec import TrainSpec
 from tasks.trainer.variants import save_weights
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["write_outcome"]
 
 VERSIONED = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
-HISTORY = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
 
 
 def write_outcome(
@@ -42,7 +43,8 @@ def write_outcome(
     state = trainer.state
     best = state.best_global_step if spec.training.load_best_model_at_end else None
     _write_weights(spec, trainer, kind, best or None)
-    _write_history(spec.home / "history.jsonl", state)
+    write_metrics(spec.home / "metrics.jsonl", state.log_history)
+    write_plots(spec.home, state.log_history)
     trained, total = parameter_counts(trainer)
     last = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
     record = Checkpoint(
@@ -65,11 +67,24 @@ def write_outcome(
         dtype=spec.hyperparameters.dtype,
         seed=spec.training.seed,
         versions={name: importlib.metadata.version(name) for name in VERSIONED},
-        history_path=f"{spec.home.name}/history.jsonl",
+        history_path=f"{spec.home.name}/metrics.jsonl",
         recoveries=spec.recoveries,
+        curves=read_curves(state.log_history, _run_of(spec, best_kept=bool(best))),
     )
     write_atomically(spec.home / "result.json", record.model_dump_json(indent=1))
     return record
+
+
+def _run_of(spec: TrainSpec, *, best_kept: bool) -> Run:
+    chosen = spec.hyperparameters
+    return Run(
+        method=spec.method,
+        r=chosen.r,
+        learning_rate=chosen.learning_rate,
+        num_train_epochs=chosen.num_train_epochs,
+        rows=spec.train.rows,
+        best_kept=best_kept,
+    )
 
 
 def _write_weights(spec: TrainSpec, trainer: SFTTrainer, kind: str, best: int | None) -> None:
@@ -98,13 +113,6 @@ def _make_portable(path: Path, spec: TrainSpec) -> None:
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # PEFT writes a set: the same run, other bytes
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _write_history(path: Path, state: TrainerState) -> None:
-    """One line a logged step or evaluation; transformers keeps the log across a resume."""
-    entries = [entry for entry in state.log_history if {"loss", "eval_loss"} & entry.keys()]
-    lines = [json.dumps({key: e[key] for key in HISTORY if key in e}) for e in entries]
-    write_atomically(path, "".join(f"{line}\n" for line in lines))
 
 
 def _mean_loss(state: TrainerState) -> float:

@@ -12,12 +12,14 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import StageError
-from tasks.processes import emit
-from tasks.trainer import checkpoints
+from tasks.processes import asked_to_stop, emit
+from tasks.trainer import checkpoints, memory
 from tasks.trainer.loop import diverged
+from tasks.trainer.metrics import add_metrics, write_metrics
 from tasks.trainer.spec import TrainSpec
 from tasks.trainer.variants import save_weights, variant_of
 
@@ -68,6 +70,11 @@ class Watch:
         self.asked_to_stop = False
 
     @property
+    def metrics(self) -> Path:
+        """The file of measured figures, which grows while the run goes on."""
+        return self.spec.home / "metrics.jsonl"
+
+    @property
     def wall_seconds(self) -> float:
         """Seconds of all parts of the run, as far as checkpoints know of them."""
         return self.earlier_seconds + time.monotonic() - self.began
@@ -80,9 +87,16 @@ class Watch:
     def on_train_begin(
         self, _args: object, state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
-        """From now on SIGTERM means: finish the step, save, stop."""
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked_to_stop", True))
+        """From now on SIGTERM and SIGINT mean: finish the step, save, stop."""
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, self._asked)
+        if is_main():
+            write_metrics(self.metrics, state.log_history)
         self._progress(state)
+
+    def _asked(self, *_: object) -> None:
+        self.asked_to_stop = True
+        asked_to_stop.set()
 
     def on_step_begin(self, *_: object, **__: object) -> None:
         """Start the clock of a step."""
@@ -141,12 +155,15 @@ class Watch:
         _control: TrainerControl,
         **event: Any,  # noqa: ANN401 - transformers' event
     ) -> None:
-        """Remember the loss and stop a run that is lost."""
+        """Remember the loss, measure, and stop a run that is lost."""
         logs: dict[str, float] = event["logs"]
+        if "loss" in logs:
+            self.loss = logs["loss"]
+            self.tokens = self.earlier_tokens + int(logs["num_tokens"])
+        self._measure(state)
         if "loss" not in logs:
             return
-        self.loss = logs["loss"]
-        self.tokens = self.earlier_tokens + int(logs["num_tokens"])
+        assert self.loss is not None
         rate = self.spec.hyperparameters.learning_rate
         norm = logs.get("grad_norm", 0.0)
         if not math.isfinite(norm) and self.spec.hyperparameters.dtype != "float16":
@@ -211,6 +228,15 @@ class Watch:
                 f"train: stopped on request after step {state.global_step} of {state.max_steps}; "
                 "a checkpoint was saved. Run the same recipe again to go on from there."
             )
+
+    def _measure(self, state: TrainerState) -> None:
+        """Add what was measured to transformers' own entry, which goes into the checkpoint."""
+        entry = state.log_history[-1]
+        entry["tokens_per_second"] = round(self.tokens_per_second, 1)
+        entry["memory_bytes"] = memory.peak_bytes()
+        entry["wall_seconds"] = round(self.wall_seconds, 2)
+        if is_main():
+            add_metrics(self.metrics, entry)
 
     def _keep_best(self, state: TrainerState, model: PreTrainedModel) -> None:
         if not is_main():

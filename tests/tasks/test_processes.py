@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -154,6 +155,28 @@ def test_a_slow_child_is_left_alone(tmp_path: Path) -> None:
     run_child("tests.doomed", path, lambda _: None, watchdog=dog)
     assert dog.verdict == ""
     assert dog.held_bytes == 1 << 30
+
+
+@pytest.mark.slow
+def test_a_child_that_saves_outlives_a_killed_flow_until_it_has_saved(tmp_path: Path) -> None:
+    path, saved = tmp_path / "spec.json", tmp_path / "saved"
+    path.write_text(json.dumps({"how": "saves when asked to stop", "saved": str(saved)}))
+    code = (
+        "from pathlib import Path; from tasks.processes import run_child\n"
+        f"run_child('tests.doomed', Path({str(path)!r}), lambda e: print(e['text'], flush=True))"
+    )
+    flow = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert flow.stdout is not None
+    child = int(flow.stdout.readline().split()[1])
+    assert flow.stdout.readline() == "ready\n"
+    os.kill(child, signal.SIGTERM)
+    flow.kill()
+    flow.wait()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert saved.read_text() == "whole"
+    assert not Path(f"/proc/{child}").exists()
 
 
 @pytest.mark.parametrize(

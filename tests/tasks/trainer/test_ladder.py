@@ -18,7 +18,9 @@ from tests.records import make_recommendation, memory_of
 from tests.tasks.trainer.forked import spec_of
 
 
-def a_spec(method: str = "lora", training: Any = None, memory: Any = None, **chosen: Any) -> TrainSpec:
+def a_spec(
+    method: str = "lora", training: Any = None, memory: Any = None, **chosen: Any
+) -> TrainSpec:
     recipe = Recipe.model_validate(
         {"name": "x", "model": {"model_name_or_path": "m"}, "dataset": {"path": "d"},
          "training": training or {}}

@@ -40,7 +40,7 @@ def result(spec: TrainSpec) -> Checkpoint:
 
 
 def losses(spec: TrainSpec, key: str) -> list[float]:
-    lines = (spec.home / "history.jsonl").read_text().splitlines()
+    lines = (spec.home / "metrics.jsonl").read_text().splitlines()
     return [entry[key] for entry in map(json.loads, lines) if key in entry]
 
 

@@ -8,10 +8,12 @@ import shutil
 import signal
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from tasks.contracts import Checkpoint
+from tasks.trainer.metrics import MEASURED
 from tasks.trainer.spec import TrainSpec
 from tests.records import chat_rows, make_recipe
 from tests.tasks.trainer.forked import Ended, make_spec, run, weights_sha256
@@ -31,8 +33,13 @@ def a_spec(
     return make_spec(folder, recipe, ROWS, method, **(changes or {}))
 
 
+def metrics(spec: TrainSpec) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (spec.home / "metrics.jsonl").read_text().splitlines()]
+
+
 def history(spec: TrainSpec) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (spec.home / "history.jsonl").read_text().splitlines()]
+    """Return what is the same in every equal run."""
+    return [{k: v for k, v in e.items() if k not in MEASURED} for e in metrics(spec)]
 
 
 def result(spec: TrainSpec) -> Checkpoint:
@@ -112,12 +119,27 @@ def test_the_adapter_names_its_base_portably(unbroken: tuple[TrainSpec, Ended]) 
     assert str(spec.base_path) not in json.dumps(config)
 
 
+def test_what_is_measured_is_a_file_and_pictures(unbroken: tuple[TrainSpec, Ended]) -> None:
+    spec, _ = unbroken
+    assert len(metrics(spec)) == 12, "ten steps and two evaluations"
+    for entry in metrics(spec):
+        assert entry["memory_bytes"] > 2**27
+        assert entry["wall_seconds"] > 0
+        assert entry["tokens_per_second"] >= 0
+    for name in ("loss", "learning_rate", "memory"):
+        picture = ElementTree.parse(spec.home / f"{name}.svg").getroot()
+        assert picture.tag.endswith("svg")
+        assert len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) >= 10
+    assert result(spec).history_path == "train/metrics.jsonl"
+
+
 @pytest.mark.parametrize("step", [4, 6, 10])
 def test_a_killed_run_ends_bitwise_like_an_unbroken_one(
     unbroken: tuple[TrainSpec, Ended], tmp_path: Path, step: int
 ) -> None:
     spec = again(unbroken, tmp_path)
     assert run(spec, dies_after(step)).code == -signal.SIGKILL
+    assert len(metrics(spec)) >= step - 1, "written as it happens"
     assert not (spec.home / "result.json").exists()
     ended = run(spec)
     assert ended.code == 0, ended.log
@@ -128,11 +150,12 @@ def test_a_killed_run_ends_bitwise_like_an_unbroken_one(
     assert ended.said(f"goes on from step {saved[-1]}")
 
 
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_terminated_run_finishes_its_step_saves_and_goes_on(
-    unbroken: tuple[TrainSpec, Ended], tmp_path: Path
+    unbroken: tuple[TrainSpec, Ended], tmp_path: Path, sign: signal.Signals
 ) -> None:
     spec = again(unbroken, tmp_path)
-    ended = run(spec, dies_after(7, signal.SIGTERM))
+    ended = run(spec, dies_after(7, sign))
     assert ended.code == 70
     assert ended.error["kind"] == "StageError"
     assert "after step 7 of 10" in ended.error["message"]
