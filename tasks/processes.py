@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tasks import errors
 from tasks.deaths import Death, explain_death, oom_kills
@@ -143,51 +143,60 @@ def run_child(
     """
     log = spec.with_suffix(".log")
     command = [*(launcher or (sys.executable,)), "-m", module, str(spec)]
-    failure: errors.FinetuneError | None = None
     dog = watchdog or Watchdog(None)
     kills = oom_kills()
     with log.open("a", encoding="utf-8") as sink:
         written_before = log.stat().st_size
-        child = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            text=True,
-            env=quiet_environment() | {"PYTHONPATH": _path(), WATCHED: str(os.getpid())},
-            start_new_session=True,
-        )
-        assert child.stdout is not None
+        child = _start(command, sink)
         try:
             with dog.watching(lambda: _put_down(child)):
-                for line in child.stdout:
-                    event = _parse(line)
-                    dog.heard(event)
-                    if event is None:
-                        sink.write(line)
-                    elif event["event"] == "error":
-                        kind = getattr(errors, str(event["kind"]), errors.StageError)
-                        failure = kind(event["message"])
-                    elif event["event"] != "heartbeat":
-                        on_event(event)
+                failure = _listen(child, sink, dog, on_event)
                 child.wait()
         finally:
             stop(child, patience_seconds=dog.patience_seconds)
-            child.stdout.close()
+            assert child.stdout is not None
+            child.stdout.close()  # not before: what it still says must not fail for want of a reader
     if dog.verdict:
         raise errors.StageError(f"{module} {dog.verdict} Its log: {log}")
     if failure is not None:
         raise failure
     if child.returncode:
-        raise explain_death(
-            Death(
-                module=module,
-                code=child.returncode,
-                log=log,
-                log_begins=written_before,
-                oom_kills=oom_kills() - kills,
-                held_bytes=dog.held_bytes,
-            )
-        )
+        killed = oom_kills() - kills
+        died = Death(module, child.returncode, log, written_before, killed, dog.held_bytes)
+        raise explain_death(died)
+
+
+def _start(command: Sequence[str], sink: IO[str]) -> subprocess.Popen[str]:
+    """Start a child in a session of its own: a signal to the terminal is not one to it."""
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=sink,
+        text=True,
+        env=quiet_environment() | {"PYTHONPATH": _path(), WATCHED: str(os.getpid())},
+        start_new_session=True,
+    )
+
+
+def _listen(
+    child: subprocess.Popen[str],
+    sink: IO[str],
+    dog: Watchdog,
+    on_event: Callable[[dict[str, Any]], None],
+) -> errors.FinetuneError | None:
+    """Hand on what the child says until it says no more; return the error it told."""
+    failure: errors.FinetuneError | None = None
+    for line in child.stdout or ():
+        event = _parse(line)
+        dog.heard(event)
+        if event is None:
+            sink.write(line)
+        elif event["event"] == "error":
+            kind = getattr(errors, str(event["kind"]), errors.StageError)
+            failure = kind(event["message"])
+        elif event["event"] != "heartbeat":
+            on_event(event)
+    return failure
 
 
 def _path() -> str:

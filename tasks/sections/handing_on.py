@@ -43,7 +43,9 @@ class HandingOn(Section):
         except ValidationError as error:
             told = [
                 InitErrorDetails(
-                    type=PydanticCustomError(e["type"], _plain(e["msg"]), e.get("ctx", {})),
+                    type=PydanticCustomError(
+                        _literal(e["type"]), _plain(e["msg"]), e.get("ctx", {})
+                    ),
                     loc=e["loc"],
                     input=e["input"],
                 )
@@ -72,4 +74,8 @@ class HandingOn(Section):
 
 def _plain(text: str) -> Any:  # noqa: ANN401 - a LiteralString for the type checker
     """Return a message that pydantic does not read as a template."""
-    return text.replace("{", "(").replace("}", ")")
+    return _literal(text.replace("{", "(").replace("}", ")"))
+
+
+def _literal(text: str) -> Any:  # noqa: ANN401 - as above
+    return text

@@ -130,6 +130,7 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
     training, chosen = spec.training, spec.hyperparameters
     _tracker_is_there(training.report_to)
     on_gpu = torch.cuda.is_available()
+    others: dict[str, Any] = {"dataloader_pin_memory": on_gpu} | training.handed_on()
     try:
         return SFTConfig(
             output_dir=str(spec.checkpoints),
@@ -150,7 +151,7 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
             bf16=chosen.dtype == "bfloat16",
             fp16=chosen.dtype == "float16",
             use_cpu=not (on_gpu or torch.backends.mps.is_available()),
-            **({"dataloader_pin_memory": on_gpu} | training.handed_on()),
+            **others,
             max_length=spec.max_length,
             packing=spec.dataset.packing,
             eval_packing=False,
