@@ -25,6 +25,7 @@ from tasks.estimates.parameters import first_rank, trainable_parameters, variant
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
 from tasks.estimates.settings import rule
 from tasks.estimates.setups import Attention, Quantization, Setup
+from tasks.estimates.tied import refuse_tied
 from tasks.methods import VARIANTS
 
 __all__ = [
@@ -176,6 +177,7 @@ def _adapter_settings(facts: Facts, method: Method, r: int) -> dict:
     names = ("r", "lora_alpha", "variant", "effective_scale", "target_modules")
     if method == "full":
         return dict.fromkeys(names)
+    refuse_tied(facts.architecture, facts.lora)
     variant = variant_for(r, facts.lora)
     first = first_rank(r, facts.lora)
     alpha = facts.lora.lora_alpha or alpha_for(first, variant, facts.rules)
