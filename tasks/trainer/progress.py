@@ -64,6 +64,7 @@ class Watch:
         self.step_seconds = float(facts.get("step_seconds", 0))
         self.earlier_tokens = self.tokens = int(facts.get("tokens", 0))
         self.loss: float | None = None
+        self.rate: float | None = None
         self.validation_loss: float | None = None
         self.bad_logs = 0
         self.told_at = self.step_began = 0.0
@@ -158,7 +159,7 @@ class Watch:
         """Remember the loss, measure, and stop a run that is lost."""
         logs: dict[str, float] = event["logs"]
         if "loss" in logs:
-            self.loss = logs["loss"]
+            self.loss, self.rate = logs["loss"], logs["learning_rate"]
             self.tokens = self.earlier_tokens + int(logs["num_tokens"])
         self._measure(state)
         if "loss" not in logs:
@@ -268,9 +269,12 @@ class Watch:
     def _progress(self, state: TrainerState) -> None:
         self.told_at = time.monotonic()
         words = ("loss {:.3f}", self.loss), ("val {:.3f}", self.validation_loss)
+        words = (*words, ("lr {:.1e}", self.rate))
         parts = [word.format(value) for word, value in words if value is not None]
         if self.tokens:
-            parts.append(f"{self.tokens_per_second:,.0f} tok/s")
+            left = (state.max_steps - state.global_step) * self.step_seconds / state.global_step
+            parts += [f"{self.tokens_per_second:,.0f} tok/s", f"{left:,.0f} s left"]
+            parts.append(f"peak {memory.gib(memory.peak_bytes())}")
         if is_main():
             emit(
                 "progress",

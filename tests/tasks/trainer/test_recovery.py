@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from tasks.contracts import Checkpoint
-from tasks.errors import OutOfMemoryError
 from tasks.trainer.attempts import train_in_children
 from tasks.trainer.spec import TrainSpec
 from tests.records import chat_rows, make_recipe
@@ -99,19 +98,6 @@ def test_memory_that_runs_out_in_backward_halves_the_micro_batch_and_goes_on(
     assert checkpoint.validation_loss == pytest.approx(
         Checkpoint.model_validate_json(text).validation_loss, rel=1e-5
     )
-
-
-def test_a_recipe_that_forbids_it_stops_with_what_to_try(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = a_spec(tmp_path, base)
-    training = spec.training.model_copy(update={"on_out_of_memory": "raise"})
-    sabotaged(tmp_path, SMALL_CARD, monkeypatch)
-    with pytest.raises(OutOfMemoryError, match="training.per_device_train_batch_size: 4"):
-        train_in_children(
-            spec.model_copy(update={"training": training}),
-            may_quantize=False, on_event=lambda _: None,
-        )  # fmt: skip
 
 
 def test_a_cancelled_flow_leaves_a_checkpoint_and_the_next_one_ends_bitwise_the_same(

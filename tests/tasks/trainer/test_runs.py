@@ -105,7 +105,8 @@ def test_the_arithmetic_is_told_before_and_the_measures_after(
     assert ended.said("tokens per second")
     progress = [event for event in ended.events if event["event"] == "progress"]
     assert progress[-1]["done"] == progress[-1]["total"] == 10
-    assert "loss" in progress[-1]["text"]
+    for word in ("loss", "lr", "tok/s", "0 s left", "peak"):
+        assert word in progress[-1]["text"]
     assert "it/s" not in ended.log, "a tqdm bar"
 
 
@@ -131,6 +132,20 @@ def test_what_is_measured_is_a_file_and_pictures(unbroken: tuple[TrainSpec, Ende
         assert picture.tag.endswith("svg")
         assert len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) >= 10
     assert result(spec).history_path == "train/metrics.jsonl"
+
+
+def test_tensorboard_gets_the_curves_and_they_outlive_the_checkpoints(
+    base: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip(
+        "tensorboard", reason="report_to is passed through; tensorboard is optional"
+    )
+    spec = a_spec(tmp_path, base, "lora", report_to="tensorboard")
+    ended = run(spec)
+    assert ended.code == 0, ended.log
+    (events,) = (spec.home / "tensorboard").rglob("events.out.tfevents.*")
+    assert b"train/loss" in events.read_bytes()
+    assert b"eval/loss" in events.read_bytes()
 
 
 @pytest.mark.parametrize("step", [4, 6, 10])
