@@ -19,8 +19,8 @@ __all__ = [
     "ASSETS",
     "LIBRARIES",
     "TYPES",
+    "checked",
     "handed_on",
-    "problem_with",
     "refused_setting",
     "schema_of",
 ]
@@ -55,22 +55,25 @@ def refused_setting(section: str, name: str) -> str | None:
     return _table("refused_settings.yaml").get(section, {}).get(name)
 
 
-def problem_with(section: str, name: str, value: object) -> str | None:
-    """Return what is wrong with a value, or None if it has the type that the library wants."""
+def checked(section: str, name: str, value: object) -> object:
+    """Return a value in the type that the library wants: YAML reads 1e-8 as a text.
+
+    Raises:
+        ValueError: It has another type, or is not among those that work here.
+    """
     if value is None:
-        return "is empty: leave it out, and it takes the library's default"
+        raise ValueError("is empty: leave it out, and it takes the library's default")
     allowed = _table("refused_settings.yaml")["only"].get(section, {}).get(name)
     if allowed is not None and value not in allowed:
-        return f"is not among what works here: {', '.join(map(_shown, allowed))}"
+        raise ValueError(f"is not among what works here: {', '.join(map(_shown, allowed))}")
     types = handed_on(section)[name]
     for word in types.split(" | "):
         try:
-            _adapter(word).validate_python(value, strict=word in ("bool", "str"))
+            return _adapter(word).validate_python(value, strict=word in ("bool", "str"))
         except ValidationError:
             continue
-        return None
     wanted = " or ".join(TYPES[word][1] for word in types.split(" | "))
-    return f"should be a valid {wanted}, as in {LIBRARIES[section]}"
+    raise ValueError(f"should be a valid {wanted}, as in {LIBRARIES[section]}")
 
 
 def schema_of(section: str) -> dict[str, Any]:

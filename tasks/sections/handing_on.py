@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from tasks.library_settings import handed_on, problem_with, schema_of
+from tasks.library_settings import checked, handed_on, schema_of
 from tasks.sections.section import Section
 
 __all__ = ["HandingOn"]
@@ -37,7 +37,9 @@ class HandingOn(Section):
     @classmethod
     def _check(cls, data: Any, handler: ModelWrapValidatorHandler) -> Any:  # noqa: ANN401 - pydantic's
         """Tell the problems of all keys at once, ours and the library's, each with its place."""
-        problems = cls._strange(data) if isinstance(data, dict) else []
+        problems: list[InitErrorDetails] = []
+        if isinstance(data, dict):
+            data = data | cls._strangers(data, problems)
         try:
             made = handler(data)
         except ValidationError as error:
@@ -59,17 +61,21 @@ class HandingOn(Section):
         return made
 
     @classmethod
-    def _strange(cls, data: dict[str, Any]) -> list[InitErrorDetails]:
+    def _strangers(cls, data: dict[str, Any], problems: list[InitErrorDetails]) -> dict[str, Any]:
+        """Return the library's settings in its types, and add what is wrong to `problems`."""
         strangers = {k: v for k, v in data.items() if k not in cls.model_fields}
         known = handed_on(cls.SECTION) if strangers else {}
-        problems = []
+        made = {}
         for name, value in strangers.items():
             if name not in known:
                 problems.append(InitErrorDetails(type="extra_forbidden", loc=(name,), input=value))
-            elif why := problem_with(cls.SECTION, name, value):
-                kind = PydanticCustomError("handed_on", _plain(why))
+                continue
+            try:
+                made[name] = checked(cls.SECTION, name, value)
+            except ValueError as error:
+                kind = PydanticCustomError("handed_on", _plain(str(error)))
                 problems.append(InitErrorDetails(type=kind, loc=(name,), input=value))
-        return problems
+        return made
 
 
 def _plain(text: str) -> Any:  # noqa: ANN401 - a LiteralString for the type checker

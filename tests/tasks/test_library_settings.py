@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tasks.errors import RecipeError
-from tasks.library_settings import ASSETS, LIBRARIES, handed_on, problem_with, refused_setting
+from tasks.library_settings import ASSETS, LIBRARIES, checked, handed_on, refused_setting
 from tasks.recipe import LoraSection, QuantizationSection, Recipe, TrainingSection
 from tasks.recipe_file import as_yaml, load_recipe, valid_keys
 
@@ -81,6 +81,7 @@ def test_settings_keep_their_names_and_survive_the_resolved_recipe(tmp_path: Pat
         ("training", "adam_beta2", "much", "should be a valid number, as in trl.SFTConfig"),
         ("training", "dataloader_num_workers", 1.5, "should be a valid integer"),
         ("training", "torch_compile", "perhaps", "should be a valid boolean"),
+        ("training", "tf32", "yes", "should be a valid boolean"),
         ("training", "adam_beta2", None, "is empty: leave it out"),
         ("training", "bf16", True, "is `model.dtype`"),
         ("training", "max_length", 512, "is `dataset.max_length`"),
@@ -107,6 +108,16 @@ def test_what_is_wrong_is_told_with_line_key_and_mend(
     assert "1 problem" in message
 
 
+def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:
+    path = recipe(tmp_path)
+    path.write_text(
+        path.read_text() + "training: {adam_epsilon: 1e-8, dataloader_num_workers: 2}\n"
+    )
+    handed = load_recipe(path).recipe.training.handed_on()
+    assert handed == {"adam_epsilon": 1e-8, "dataloader_num_workers": 2}
+    assert isinstance(handed["adam_epsilon"], float)
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     message = refusal(
         tmp_path,
@@ -124,7 +135,7 @@ def test_every_type_is_understood(section: str) -> None:
     for name, types in handed_on(section).items():
         for word in types.split(" | "):
             value = only[name][0] if name in only else right[word]
-            assert problem_with(section, name, value) is None, name
+            assert checked(section, name, value) == value, name
         assert refused_setting(section, name) is None
 
 
@@ -142,7 +153,7 @@ def test_a_setting_reaches_the_library_s_class(tmp_path: Path) -> None:
         recipe(
             tmp_path,
             training={"adam_beta2": 0.95, "dataloader_pin_memory": False, "neftune_noise_alpha": 5},
-            lora={"rank_pattern": {"q_proj": 4}, "layers_to_transform": [0]},
+            lora={"rank_pattern": {"q_proj": 4}, "exclude_modules": ["v_proj"]},
             quantization={"llm_int8_skip_modules": ["lm_head"]},
         )
     ).recipe
@@ -157,5 +168,5 @@ def test_a_setting_reaches_the_library_s_class(tmp_path: Path) -> None:
         config = variant.peft_config(chosen.hyperparameters, loaded.lora)
         assert isinstance(config, LoraConfig)
         assert config.rank_pattern == {"q_proj": 4}
-        assert config.layers_to_transform == [0]
+        assert config.exclude_modules == ["v_proj"]
     assert quantization_config(loaded.quantization, "float32").llm_int8_skip_modules == ["lm_head"]
