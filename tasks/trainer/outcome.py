@@ -110,8 +110,9 @@ def _make_portable(path: Path, spec: TrainSpec) -> None:
     name = spec.base_name
     config["base_model_name_or_path"] = Path(name).name if Path(name).is_absolute() else name
     config["revision"] = spec.base_revision
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()  # PEFT writes a set: the same run, other bytes
+    for key in ("target_modules", "exclude_modules"):
+        if isinstance(config.get(key), list):
+            config[key].sort()  # PEFT writes a set: the same run, other bytes
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
