@@ -203,6 +203,8 @@ def test_the_card_has_front_matter_and_no_rows_of_data(published) -> None:
         "&lt;b&gt;form&lt;/b&gt;'s last page" in body
     )
     assert "- old:" not in body
+    assert "- after memory ran out, changed: smaller micro-batch: 2 sequences" in body
+    assert "| per\\_device\\_train\\_batch\\_size | 2 |" in body, "what was trained with"
     for index in range(36):
         assert chat(index)["messages"][0]["content"] not in card
 
