@@ -7,6 +7,7 @@ speak is decided in `tasks/decision.py`.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from tasks.estimates.architecture import read_asset
 from tasks.estimates.facts import Facts
 
 __all__ = [
-    *("RankEffect", "Rule", "answers", "holds", "in_order", "rules_version", "speaking", "table"),
+    *("RankEffect", "Rule", "answers", "in_order", "rules_version", "speaking", "table"),
 ]
 
 ADAPTERS = ("lora", "qlora")
@@ -25,6 +26,9 @@ COMPARE = {
     "above": operator.gt,
     "at_least": operator.ge,
 }
+
+#: A condition of the rules file, ready to be asked.
+Condition = Callable[[dict[str, Any]], bool]
 
 #: When a rule can speak: on the facts and the plan of full, once it is known whether full is wanted
 #: and forbidden, once LoRA is planned, or about the plan that was chosen.
@@ -67,6 +71,16 @@ class Rule(Record):
     profile: Literal["evidence", "guide"] | None = None
 
     @cached_property
+    def speaks(self) -> Condition:
+        """Whether `when` holds for what is known."""
+        return _compiled(self.when)
+
+    @cached_property
+    def excused(self) -> Condition:
+        """Whether `unless` holds for what is known."""
+        return _compiled(self.unless) if self.unless else lambda _: False
+
+    @cached_property
     def stage(self) -> Stage:
         """When the rule can speak, which follows from the facts it names."""
         if self.question in ("settings", "lint"):
@@ -81,7 +95,7 @@ class Rule(Record):
 
     def forbids_full(self, known: dict[str, Any]) -> bool:
         """Whether the rule really forbids full: it does, and its exception does not hold."""
-        return self.forbids == "full" and not (self.unless and holds(self.unless, known))
+        return self.forbids == "full" and not self.excused(known)
 
 
 def table(name: str) -> Any:  # noqa: ANN401 - plain data
@@ -131,7 +145,7 @@ def _places(profile: str) -> dict[int, int]:
 
 def speaking(profile: str, known: dict[str, Any], stage: Stage) -> tuple[Rule, ...]:
     """Return the rules of a profile and a stage whose conditions hold, in their order."""
-    return tuple(rule for rule in _stage(profile, stage) if holds(rule.when, known))
+    return tuple(rule for rule in _stage(profile, stage) if rule.speaks(known))
 
 
 def in_order(profile: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -140,25 +154,33 @@ def in_order(profile: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     return tuple(sorted(rules, key=lambda rule: places[id(rule)]))
 
 
-def holds(condition: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Return whether all parts of a condition hold.
+def _compiled(condition: dict[str, Any]) -> Condition:
+    """Return a condition as a function of what is known: whether all its parts hold.
 
     Example: {"tasks": {"above": 3}} holds for {"tasks": 4}; a fact that is None fits nothing.
     """
-    for name, wanted in condition.items():
-        if name == "any":
-            if not any(holds(part, known) for part in wanted):
-                return False
-        elif not _fits(known.get(name), wanted):
-            return False
-    return True
+    parts = tuple(
+        (_any(wanted) if name == "any" else _fits(name, wanted))
+        for name, wanted in condition.items()
+    )
+
+    return parts[0] if len(parts) == 1 else lambda known: all(part(known) for part in parts)
 
 
-def _fits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - numbers, texts and booleans
-    if value is None:
-        return False
+def _any(conditions: list[dict[str, Any]]) -> Condition:
+    parts = tuple(_compiled(condition) for condition in conditions)
+    return lambda known: any(part(known) for part in parts)
+
+
+def _fits(name: str, wanted: Any) -> Condition:  # noqa: ANN401 - numbers, texts and booleans
     if isinstance(wanted, list):
-        return value in wanted
+        return lambda known: (value := known.get(name)) is not None and value in wanted
     if not isinstance(wanted, dict):
-        return value == wanted
-    return all(COMPARE[word](value, limit) for word, limit in wanted.items())
+        return lambda known: (value := known.get(name)) is not None and value == wanted
+    limits = tuple((COMPARE[word], limit) for word, limit in wanted.items())
+
+    def within(known: dict[str, Any]) -> bool:
+        value = known.get(name)
+        return value is not None and all(compare(value, limit) for compare, limit in limits)
+
+    return within

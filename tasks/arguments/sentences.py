@@ -13,7 +13,7 @@ from tasks.contracts import MemoryEstimate, Method
 from tasks.estimates.facts import Facts
 from tasks.estimates.hardware import Hardware, card, cards
 from tasks.estimates.memory import OPTIMIZERS
-from tasks.estimates.plan import least_memory, make_plan, pure_half_memory
+from tasks.estimates.plan import least_memory, make_plan, plan_memory, pure_half_memory
 
 __all__ = ["conflict", "lifts_of", "warnings", "why_not", "would_change"]
 
@@ -88,11 +88,11 @@ def _nearest(case: Case) -> str | None:
     while length >= min(128, facts.length):
         for method, r in (("lora", rank), ("qlora", rank), ("qlora", min(rank, 8))):
             shorter = facts.model_copy(update={"length": length, "training": small})
-            plan = make_plan(shorter, method, r)
-            if plan.memory.fits:
+            memory = plan_memory(shorter, method, r)
+            if memory.fits:
                 return (
                     f"method: {method}, lora.r: {r}, dataset.max_length: {length} "
-                    f"({gib(plan.memory.high_bytes)})"
+                    f"({gib(memory.high_bytes)})"
                 )
         length //= 2
     return None
@@ -108,9 +108,12 @@ def _offers(catalogue: tuple[str, ...]) -> tuple[Hardware, ...]:
 
 def _smallest(case: Case, method: Method) -> str:
     """Return the cards of the catalogue, cheapest by the hour, that a method fits, and its cost."""
-    needed = {n: least_memory(case.facts, method, case.rank.used, n).high_bytes for n in COUNTS}
+    needed: dict[int, int] = {}
     for hardware in _offers(tuple(cards())):
-        if needed[hardware.count] <= hardware.usable_bytes:
+        count = hardware.count
+        if count not in needed:
+            needed[count] = least_memory(case.facts, method, case.rank.used, count).high_bytes
+        if needed[count] <= hardware.usable_bytes:
             facts = case.facts.model_copy(update={"hardware": hardware})
             return f"{hardware.title} ({price(make_plan(facts, method, case.rank.used).cost)})"
     return "no 1 to 8 cards of the catalogue"

@@ -13,10 +13,12 @@ targets, dropout, other variants and whole attention scores keep less or more fo
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tasks.contracts import Linear
-from tasks.estimates.parameters import adapted
+from tasks.estimates.architecture import Architecture
+from tasks.estimates.parameters import adapted, adapter_parameters
 from tasks.estimates.setups import Setup
-from tasks.methods import VARIANTS
 
 __all__ = ["inputs", "keeps_inputs", "per_token", "regime", "scores", "trained"]
 
@@ -32,8 +34,7 @@ def trained(setup: Setup) -> int:
     if setup.method == "full":
         return model.parameters
     assert setup.r is not None
-    layers = adapted(model, setup.target_modules)
-    return VARIANTS[setup.variant].trainable_parameters(layers, setup.r)
+    return adapter_parameters(model, setup.target_modules, setup.variant, setup.r)
 
 
 def regime(setup: Setup) -> str:
@@ -54,18 +55,17 @@ def per_token(setup: Setup) -> float:
         return more
     model = setup.architecture
     layers = adapted(model, setup.target_modules)
-    more += _inputs(setup, layers, dropout=setup.dropout) - _inputs(
-        setup, (*model.linears,), dropout=False
-    )
+    targets = setup.target_modules
+    more += _inputs(setup, targets, dropout=setup.dropout) - _inputs(setup, None, dropout=False)
     width = _width(setup)
     assert setup.r is not None
     more += width * setup.r * (len(layers) - len(model.linears) - len(model.experts))
     if setup.dropout and keeps_inputs(setup) and model.model_type not in LAYER_NORM:
-        more += _inputs(setup, (*model.linears,), dropout=False)  # its product keeps them too
+        more += _inputs(setup, None, dropout=False)  # its product keeps them too
     if setup.variant == "dora":
         more += 3 * width * sum(x.out_features for x in layers)
     if setup.variant == "lora_fa":
-        more -= _inputs(setup, layers, dropout=setup.dropout)
+        more -= _inputs(setup, targets, dropout=setup.dropout)
     return more
 
 
@@ -92,20 +92,29 @@ def _width(setup: Setup) -> int:
     return 4 if setup.on_cpu and setup.base_bytes == 4 else 2
 
 
-def _inputs(setup: Setup, layers: tuple[Linear, ...], *, dropout: bool) -> float:
-    """Return bytes a token keeps of the adapters' inputs."""
+def _inputs(setup: Setup, targets: str | tuple[str, ...] | None, *, dropout: bool) -> int:
+    """Return bytes a token keeps of the inputs of adapters on targets, or on every linear layer."""
     width = _width(setup)
-    every = sum(x.in_features for x in layers if "experts" not in x.name)
-    own = setup.method == "lora" and width == 2
     if dropout:
         mask = width if setup.on_cpu else 1
-        return (width + mask) * every
-    if own:
-        return width * every
-    # Adapters that read the same tensor keep it once; attention's output is kept anyway.
+        return (width + mask) * _numbers(setup.architecture, targets, shared=False)
+    shared = setup.method != "lora" or width != 2
+    return width * _numbers(setup.architecture, targets, shared=shared)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(model: Architecture, targets: str | tuple[str, ...] | None, *, shared: bool) -> int:
+    """Return how many numbers of a token the adapters read, each tensor once if it is shared."""
+    layers = (*model.linears,) if targets is None else adapted(model, targets)
+    if not shared:
+        return sum(x.in_features for x in layers if "experts" not in x.name)
+    # Attention's output is kept anyway.
     kinds = {(x.name.partition(".")[0], x.in_features) for x in layers}
-    shared = {k for k in kinds if not (k[0] in ATTENTION and _only_output(layers, k))}
-    return width * sum(size for _, size in shared)
+    return sum(
+        size
+        for kind, size in kinds
+        if not (kind in ATTENTION and _only_output(layers, (kind, size)))
+    )
 
 
 ATTENTION = ("self_attn", "attn", "attention", "self_attention")

@@ -67,6 +67,14 @@ class Architecture(Record):
     active_experts: int = 1
     config: str = ""
 
+    def __hash__(self) -> int:
+        """Hash the whole record once: it is a key of what is computed from it again and again."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, name) for name in Architecture.model_fields))
+
     @property
     def q_width(self) -> int:
         """Width of all query heads together."""

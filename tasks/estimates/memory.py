@@ -15,13 +15,18 @@ and context; its factors are heuristics, so an interval is given and `high_bytes
 
 from __future__ import annotations
 
-from tasks.contracts import MemoryEstimate, Record
+from typing import NamedTuple
+
+from tasks.contracts import MemoryEstimate
 from tasks.estimates.activations import amounts
 from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, scores, trained
-from tasks.estimates.parameters import adapted, lora_parameters
+from tasks.estimates.parameters import adapter_parameters
 from tasks.estimates.setups import Setup
 
-__all__ = ["GIB", "Setup", "allocated_bytes", "device_interval", "estimate"]
+__all__ = [
+    *("GIB", "Peak", "Setup", "Standing", "Step", "allocated_bytes"),
+    *("device_interval", "estimate", "peak", "standing"),
+]
 
 GIB = 2**30
 
@@ -52,13 +57,68 @@ CONTEXT_LOW, CONTEXT_HIGH, SEVERAL_GPUS = 0.15 * GIB, 0.7 * GIB, 1.4 * GIB
 LIBRARIES_LOW, LIBRARIES_HIGH = 0.45 * GIB, 0.8 * GIB
 
 
-class _States(Record):
+class _States(NamedTuple):
     """What is there all the time, in bytes for the whole model, before sharding."""
 
     weights: float
     adapter: float
     gradients: float
     optimizer: float
+
+
+class Step(NamedTuple):
+    """What a search for the largest batch varies; the rest of a setup stays."""
+
+    batch: int
+    checkpointing: bool
+    accumulates: bool
+
+
+class Standing(NamedTuple):
+    """What a setup has at any step, computed once for all of them; bytes, `_token` for each token."""
+
+    setup: Setup
+    states: _States
+    gathered: float
+    regime: str
+    width: float
+    temporaries: float
+    kept_token: float
+    inputs_token: float
+    scores_token: float
+
+
+class Peak(NamedTuple):
+    """The largest moment of a step on one device, in bytes; a tuple, for a search makes many."""
+
+    weights: float
+    adapter: float
+    gradients: float
+    optimizer: float
+    activations: float
+    head: float
+    low: int
+    high: int
+
+    def estimate(self, available_bytes: int | None) -> MemoryEstimate:
+        """Return the record of this peak, part by part, and whether it fits."""
+        return MemoryEstimate(
+            weights_bytes=round(self.weights),
+            adapter_bytes=round(self.adapter),
+            gradients_bytes=round(self.gradients),
+            optimizer_bytes=round(self.optimizer),
+            activations_bytes=round(self.activations),
+            logits_bytes=round(self.head),
+            overhead_bytes=self.high - round(sum(self[:6])),
+            low_bytes=self.low,
+            high_bytes=self.high,
+            available_bytes=available_bytes,
+            fits=self.fits(available_bytes),
+        )
+
+    def fits(self, available_bytes: int | None) -> bool:
+        """Whether the device can give it; True where it is not known."""
+        return available_bytes is None or self.high <= available_bytes
 
 
 def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
@@ -71,27 +131,47 @@ def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
         setup: The configuration.
         available_bytes: What the device can give to a process; None if unknown: then it fits.
     """
+    step = Step(setup.batch, setup.checkpointing, setup.accumulates)
+    return peak(standing(setup), step).estimate(available_bytes)
+
+
+def standing(setup: Setup) -> Standing:
+    """Return what does not depend on the batch, on checkpointing or on accumulation."""
     states = _states(setup)
+    return Standing(
+        setup=setup,
+        states=states,
+        gathered=_gathered(setup),
+        regime=regime(setup),
+        width=states.gradients / max(1, trained(setup)),
+        temporaries=_step_temporaries(setup, states),
+        kept_token=per_token(setup),
+        inputs_token=inputs(setup) if keeps_inputs(setup) else 0.0,
+        scores_token=scores(setup),
+    )
+
+
+def peak(standing: Standing, step: Step) -> Peak:
+    """Return the moment of a step at which one device holds most."""
+    setup, states, gathered = standing.setup, standing.states, standing.gathered
     share = 1 / setup.devices
-    frozen = (states.weights + states.adapter + states.optimizer) * share + _gathered(setup)
-    moments = [
-        (frozen + gradients * share, activations, extra)
-        for gradients, activations, extra in _moments(setup, states)
-    ]
-    state, activations, extra = max(moments, key=lambda m: m[0] * STATE_SLACK + sum(m[1:]))
+    frozen = (states.weights + states.adapter + states.optimizer) * share + gathered
+    largest, state, activations, extra = -1.0, 0.0, 0.0, 0.0
+    for gradients, kept, head in _moments(standing, step):
+        held = frozen + gradients * share
+        needed = held * STATE_SLACK + kept + head
+        if needed > largest:
+            largest, state, activations, extra = needed, held, kept, head
     low, high = device_interval(setup, state, activations + extra)
-    return MemoryEstimate(
-        weights_bytes=round(states.weights * share + _gathered(setup)),
-        adapter_bytes=round(states.adapter * share),
-        gradients_bytes=round(state - frozen),
-        optimizer_bytes=round(states.optimizer * share),
-        activations_bytes=round(activations),
-        logits_bytes=round(extra),
-        overhead_bytes=high - round(state + activations + extra),
-        low_bytes=low,
-        high_bytes=high,
-        available_bytes=available_bytes,
-        fits=available_bytes is None or high <= available_bytes,
+    return Peak(
+        weights=states.weights * share + gathered,
+        adapter=states.adapter * share,
+        gradients=state - frozen,
+        optimizer=states.optimizer * share,
+        activations=activations,
+        head=extra,
+        low=low,
+        high=high,
     )
 
 
@@ -102,52 +182,42 @@ def allocated_bytes(setup: Setup) -> int:
     return states + found.optimizer_bytes + found.activations_bytes + found.logits_bytes
 
 
-def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
+def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float], ...]:
     """Return the moments at which a step may be largest: gradients, activations, head or step.
 
     Layers are linear, so that only the last and the first one of the backward pass can be largest.
     """
-    model = setup.architecture
+    setup, gradients = standing.setup, standing.states.gradients
+    model, tokens, devices = setup.architecture, step.batch * setup.length, setup.devices
     now = amounts(
-        model,
-        regime(setup),
-        setup.batch,
-        setup.length,
-        setup.r or 0,
-        fused=setup.fused_loss,
+        model, standing.regime, step.batch, setup.length, setup.r or 0, fused=setup.fused_loss
     )
     if setup.method != "full" and setup.adapter_bytes == 2:  # nothing to cast
         now = now._replace(saved=now.saved - now.cast, cast=0.0)
-    layer = now.saved + setup.batch * setup.length * per_token(setup)
-    kept = now.input if setup.checkpointing else layer
-    if setup.checkpointing and keeps_inputs(setup):
-        kept += setup.batch * setup.length * inputs(setup)
-    all_layers = now.start + model.layers * kept
-    # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass; sharded
-    # weights are cast before they are gathered.
-    copies = model.layers * now.cast if setup.checkpointing and setup.devices == 1 else 0.0
-    width = states.gradients / max(1, trained(setup))
-    head = model.embedding_parameters * width if setup.method == "full" else 0.0
-    held = states.gradients if setup.accumulates else 0.0
-    one = (states.gradients - head) / model.layers
+    kept = layer = now.saved + tokens * standing.kept_token
+    live, again, copies = tokens * standing.scores_token, 0.0, 0.0
+    if step.checkpointing:
+        kept, live = now.input + tokens * standing.inputs_token, layer + live
+        again = kept + now.input
+        # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass;
+        # sharded weights are cast before they are gathered.
+        copies = model.layers * now.cast if devices == 1 else 0.0
+    every = now.start + model.layers * kept
+    head = model.embedding_parameters * standing.width if setup.method == "full" else 0.0
+    held = gradients if step.accumulates else 0.0
+    one = (gradients - head) / model.layers
     # The gradient of a tied embedding waits for its other half, then both are added to a third.
     waits = head if model.tied else 0.0
     embedding = (2 * waits if model.tied else 0.0) + (head / (1 + (not model.tied)) if held else 0)
-    live = (layer if setup.checkpointing else 0.0) + setup.batch * setup.length * scores(setup)
-    again = kept + now.input if setup.checkpointing else 0.0
-    return [
-        (held, all_layers + now.input + copies, now.head_forward),
-        (held, all_layers + now.input, now.head_backward),
-        (held + waits or head, all_layers + live + now.backward, 0.0),
-        (held + waits or head, all_layers - kept + again + now.forward, 0.0),
-        (
-            held + waits or states.gradients - one,
-            now.start + kept + live + now.backward,
-            0.0,
-        ),
-        (states.gradients, now.input, embedding / setup.devices),
-        (states.gradients, 0.0, _step_temporaries(setup, states) / setup.devices),
-    ]
+    return (
+        (held, every + now.input + copies, now.head_forward),
+        (held, every + now.input, now.head_backward),
+        (held + waits or head, every + live + now.backward, 0.0),
+        (held + waits or head, every - kept + again + now.forward, 0.0),
+        (held + waits or gradients - one, now.start + kept + live + now.backward, 0.0),
+        (gradients, now.input, embedding / devices),
+        (gradients, 0.0, standing.temporaries / devices),
+    )
 
 
 def device_interval(setup: Setup, state: float, rest: float) -> tuple[int, int]:
@@ -170,7 +240,7 @@ def _states(setup: Setup) -> _States:
         weights, adapter = count * size, 0
     else:
         size = setup.adapter_bytes
-        frozen = lora_parameters(adapted(model, setup.target_modules), setup.r or 0)
+        frozen = adapter_parameters(model, setup.target_modules, "lora", setup.r or 0)
         weights, adapter = _frozen_weights(setup), max(count, frozen) * size
     return _States(
         weights=weights,

@@ -8,6 +8,7 @@ Example: Llama-2-7B, q and v, r = 16: 32 layers * 2 * 16 * (4096 + 4096) = 8,388
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from tasks.contracts import Linear, Variant
 from tasks.errors import RecipeError
@@ -17,9 +18,17 @@ from tasks.methods import VARIANTS, adalora
 from tasks.methods.lora import trainable_parameters as lora_parameters
 from tasks.recipe import LoraSection
 
-__all__ = ["adapted", "first_rank", "lora_parameters", "trainable_parameters", "variant_for"]
+__all__ = [
+    "adapted",
+    "adapter_parameters",
+    "first_rank",
+    "lora_parameters",
+    "trainable_parameters",
+    "variant_for",
+]
 
 
+@lru_cache(maxsize=1024)
 def adapted(
     architecture: Architecture, target_modules: str | tuple[str, ...]
 ) -> tuple[Linear, ...]:
@@ -72,5 +81,13 @@ def trainable_parameters(
     if method == "full":
         return architecture.parameters
     assert r is not None
-    layers = adapted(architecture, lora.target_modules)
-    return VARIANTS[variant_for(r, lora)].trainable_parameters(layers, first_rank(r, lora))
+    rank, variant = first_rank(r, lora), variant_for(r, lora)
+    return adapter_parameters(architecture, lora.target_modules, variant, rank)
+
+
+@lru_cache(maxsize=4096)
+def adapter_parameters(
+    architecture: Architecture, target_modules: str | tuple[str, ...], variant: Variant, r: int
+) -> int:
+    """Return how many numbers an adapter of a rank trains."""
+    return VARIANTS[variant].trainable_parameters(adapted(architecture, target_modules), r)

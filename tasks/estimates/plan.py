@@ -20,7 +20,7 @@ from tasks.contracts import (
 )
 from tasks.estimates.cost import estimate_cost, flops_per_token
 from tasks.estimates.facts import Facts
-from tasks.estimates.memory import estimate
+from tasks.estimates.memory import Step, estimate, peak, standing
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
 from tasks.estimates.settings import rule
@@ -30,7 +30,7 @@ from tasks.methods import VARIANTS
 
 __all__ = [
     *("Plan", "alpha_for", "learning_rate", "least_memory", "make_plan", "precision"),
-    *("pure_half_memory", "setup_of"),
+    *("plan_memory", "pure_half_memory", "setup_of"),
 ]
 
 #: Heuristic: below this size bfloat16 on a CPU with AMX gains nothing.
@@ -101,13 +101,10 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     steps = optimizer_steps(max(1, sequences), batch, accumulation, training)
     adapter = _adapter_settings(facts, method, r)
     trained = trainable_parameters(facts.architecture, method, r, facts.lora)
-    full_pass = optimizer_steps(
-        max(1, sequences),
-        batch,
-        accumulation,
-        training.model_copy(update={"num_train_epochs": 1.0, "max_steps": -1}),
-    )
-    epochs = training.num_train_epochs if training.max_steps < 0 else steps / full_pass
+    epochs = training.num_train_epochs
+    if training.max_steps >= 0:
+        one_epoch = training.model_copy(update={"num_train_epochs": 1.0, "max_steps": -1})
+        epochs = steps / optimizer_steps(max(1, sequences), batch, accumulation, one_epoch)
     tokens = round(facts.train_tokens * epochs)
     mean = facts.length if facts.packing else facts.train_tokens / max(1, facts.rows)
     flops = flops_per_token(
@@ -161,6 +158,11 @@ def least_memory(facts: Facts, method: Method, r: int, devices: int) -> MemoryEs
         }
     )
     return estimate(setup, None)
+
+
+def plan_memory(facts: Facts, method: Method, r: int) -> MemoryEstimate:
+    """Return the memory of `make_plan`'s plan, without its settings and its cost."""
+    return _largest_that_fits(facts, _setup(facts, method, r, precision(facts, method)))[2]
 
 
 def pure_half_memory(facts: Facts) -> MemoryEstimate:
@@ -227,20 +229,16 @@ def _largest_that_fits(facts: Facts, base: Setup) -> tuple[int, bool, MemoryEsti
         ways = (training.gradient_checkpointing,)
     elif base.method == "qlora" and not on_cpu:
         ways = (True,)  # bitsandbytes keeps 3 to 4 MB a token more without (methods.md 4.2)
-    sizes = candidates(training)
-    tried = None
+    sizes, whole = candidates(training), standing(base)
     for checkpointing in ways:
-        bound = base.model_copy(update={"batch": sizes[-1], "checkpointing": checkpointing})
-        possible = estimate(bound, available).fits  # no batch takes less than the smallest alone
+        # No batch takes less than the smallest alone; what fits nowhere is shown at its least.
+        possible = peak(whole, Step(sizes[-1], checkpointing, accumulates=False)).fits(available)
+        if not possible and checkpointing != ways[-1]:
+            continue
         for batch in sizes if possible else sizes[-1:]:
-            update = {
-                "batch": batch,
-                "checkpointing": checkpointing,
-                "accumulates": accumulation_for(training, batch) > 1,
-            }
-            memory = estimate(base.model_copy(update=update), available)
-            tried = (batch, checkpointing, memory)
-            if memory.fits:
-                return tried
-    assert tried is not None
-    return tried
+            accumulates = accumulation_for(training, batch) > 1
+            found = peak(whole, Step(batch, checkpointing, accumulates))
+            last = (checkpointing, batch) == (ways[-1], sizes[-1])
+            if last or found.fits(available):
+                return batch, checkpointing, found.estimate(available)
+    raise AssertionError(ways)
