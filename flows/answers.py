@@ -10,7 +10,8 @@ import math
 import re
 
 from tasks.errors import RecipeError
-from tasks.estimates.hardware import card, cards
+from tasks.estimates.cards import cards, sizes
+from tasks.estimates.hardware import card
 
 __all__ = ["accuracy", "count", "echo", "machine", "modules", "number", "word"]
 
@@ -121,23 +122,13 @@ def machine(text: str, *, memory_known: bool) -> tuple[str, int | None]:
         raise ValueError("names no card at all; write 1 or more.")
     if name.lower() == "cpu" or memory_known:
         return name.lower() if name.lower() == "cpu" else name, how_many
-    twins = _twins(name)
-    if len(twins) > 1:
-        sizes = " or ".join(f"{cards()[key]['memory_gb']}" for key in twins)
-        raise ValueError(f"{sizes} GB? Write {' or '.join(twins)}.")
+    if twins := sizes(name):
+        known = " or ".join(f"{cards()[key]['memory_gb']}" for key in twins)
+        raise ValueError(f"{known} GB? Write {' or '.join(twins)}.")
     try:
         return card(name).name, how_many
     except RecipeError as error:
         raise ValueError(_unknown(name, str(error))) from None
-
-
-def _twins(name: str) -> list[str]:
-    """Return the cards that differ from this name only by their memory: A100 is 40 or 80 GB."""
-    key = re.sub(r"[\s_]+", "-", name.strip().lower())
-    key = re.sub(r"^(nvidia-)?(tesla-|geforce-)?", "", key)
-    if key in cards():
-        return [key]
-    return [known for known in cards() if re.fullmatch(re.escape(key) + r"-\d+", known)]
 
 
 def _unknown(name: str, told: str) -> str:

@@ -174,6 +174,8 @@ def warnings(
         known: The facts that their sentences name.
     """
     facts, told = case.facts, [*case.rank.notes, *warned(rules, known)]
+    if facts.hardware.taken:
+        told.append(facts.hardware.taken)
     if chosen in ("prompting", "nothing_fits"):
         return tuple(told)
     method: Method = chosen  # ty: ignore[invalid-assignment]

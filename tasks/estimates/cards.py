@@ -26,6 +26,8 @@ __all__ = [
     "normal",
     "peaks",
     "price",
+    "sizes",
+    "which_size",
 ]
 
 #: Heuristic: what a process can use of a card that is not in the catalogue.
@@ -151,6 +153,63 @@ def names(key: str, entry: dict[str, Any]) -> set[str]:
 
 
 def find(name: str) -> str | None:
-    """Return the catalogue's name of a card; None if there is no such card."""
+    """Return the catalogue's name of a card; None if there is no such card.
+
+    What a name says besides, is taken off if nothing is called so: `A100 80GB PCIe`, `a100:80gb`
+    and `A100-SXM` are cards by their size or by what is left.
+    """
     wanted = normal(name)
-    return next((k for k, entry in cards().items() if wanted in names(k, entry)), None)
+    if exact := _named(wanted):
+        return exact
+    plain, size = _without_memory(wanted)
+    for stem in dict.fromkeys((plain, _without_form(plain))):
+        for each in (stem,) if size is None else (f"{stem}-{size:g}", stem):
+            key = _named(each)
+            if key and size in (None, cards()[key]["memory_gb"]):
+                return key
+    return None
+
+
+def sizes(name: str) -> tuple[str, ...]:
+    """Return the cards of the catalogue that a name without a size may mean: A100 has 40 or 80 GB."""
+    plain, size = _without_memory(normal(name))
+    stem = _without_form(plain)
+    if size is not None or stem in cards():
+        return ()
+    found = tuple(key for key in cards() if re.fullmatch(re.escape(stem) + r"-\d+", key))
+    return found if len(found) > 1 else ()
+
+
+def which_size(name: str) -> str | None:
+    """Say which memory a name without a size was taken for, where the card has several."""
+    key = find(name)
+    if key is None or _without_memory(normal(name))[1] is not None:
+        return None
+    entry = cards()[key]
+    others = [cards()[other]["memory_gb"] for other in sizes(name) if other != key]
+    others += entry.get("also_gb", ())
+    if not others:
+        return None
+    told = " or ".join(f"{size:g}" for size in sorted([*others, entry["memory_gb"]]))
+    mend = f"write {' or '.join(sizes(name))}" if sizes(name) else "set budget.vram_gb for another"
+    return (
+        f"budget.gpu = {name}: this card has {told} GB; {entry['memory_gb']:g} GB was taken "
+        f"({key}). To be sure, {mend}."
+    )
+
+
+def _named(name: str) -> str | None:
+    return next((key for key, entry in cards().items() if name in names(key, entry)), None)
+
+
+def _without_memory(name: str) -> tuple[str, float | None]:
+    """Take `-80gb`, `:80-gb` or `-80g` off: `a100-80gb-pcie` is `a100-pcie` of 80."""
+    found = re.search(r"[-:(]+(\d{1,3})-?gi?b?\b\)?", name)
+    if found is None:
+        return name, None
+    return name[: found.start()] + name[found.end() :], float(found[1])
+
+
+def _without_form(name: str) -> str:
+    """Take off how a card is mounted and which memory chips it has."""
+    return re.sub(r"-(?:sxm\d?|smx\d?|pcie?|hbm\d?e?|oam|nvl(?:ink)?|dgxs?)(?=-|$)", "", name)

@@ -25,6 +25,7 @@ from tasks.estimates.cards import (
     normal,
     peaks,
     price,
+    which_size,
 )
 from tasks.estimates.memory import GIB
 from tasks.estimates.ownership import owned_price
@@ -45,6 +46,8 @@ __all__ = [
 
 #: Heuristic: what training may use of a computer's memory; the rest is the system's.
 USABLE_RAM_SHARE = 0.8
+#: A card whose driver reports a memory that differs by more is one of another size of that name.
+ANOTHER_SIZE = 0.15
 #: Heuristic: float32 TFLOP/s of a core in matrix products (stack.md: 220 GFLOP/s on 2 cores).
 TFLOPS_PER_CORE = 0.1
 
@@ -53,7 +56,7 @@ class Hardware(Record):
     """What the run is computed on; `usable_gib` is what a process can use of one device.
 
     `tflops` bounds one device's peak; both ends are equal where it is known. `kind` is the class
-    of question 2.
+    of question 2; `taken` says which memory was taken where the name leaves it open.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Hardware(Record):
     tflops: tuple[float, float]
     usd_per_hour: tuple[float, float] | None
     price_source: str
+    taken: str | None = None
 
     @property
     def device_class(self) -> str:
@@ -135,6 +139,7 @@ def card(name: str, count: int = 1) -> Hardware:
         tflops=(entry["tflops"], entry["tflops"]) if "tflops" in entry else peaks(),
         usd_per_hour=usd,
         price_source=source,
+        taken=which_size(name),
     )
 
 
@@ -171,8 +176,16 @@ def from_listing(lines: list[str]) -> Hardware:
     first, _, mebibytes = lines[0].rpartition(",")
     same = sum(line.rpartition(",")[0] == first for line in lines)
     key = find(first)
-    found = card(key) if key else _unknown(first, float(mebibytes) / 1024)
-    own = {"count": same, "usd_per_hour": None, "price_source": "this machine"}
+    size = float(mebibytes) / 1024
+    found = card(key) if key else _unknown(first, size)
+    if abs(size / found.usable_gib - 1) > ANOTHER_SIZE:
+        found = found.model_copy(update={"usable_gib": round(size * USABLE_SHARE, 2)})
+    own: dict[str, object] = {
+        "taken": None,
+        "count": same,
+        "usd_per_hour": None,
+        "price_source": "this machine",
+    }
     return found.model_copy(update=own)
 
 

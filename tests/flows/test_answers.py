@@ -59,6 +59,8 @@ def test_a_bare_percentage_is_the_marked_one(value: float) -> None:
         ("NVIDIA GeForce RTX 4090", "rtx-4090", None),
         ("NVIDIA A100-SXM4-80GB", "a100-80", None),
         ("Tesla T4", "t4", None),
+        ("A100-40GB", "a100-40", None),
+        ("2x A100 40 GB", "a100-40", 2),
         ("cpu", "cpu", None),
         ("CPU", "cpu", None),
     ],
@@ -72,6 +74,7 @@ def test_cards(text: str, card: str, count: int | None) -> None:
     [
         ("A100", "40 or 80 GB"),
         ("NVIDIA A100", "40 or 80 GB"),
+        ("A100-SXM4", "40 or 80 GB"),
         ("2xV100", "16 or 32 GB"),
         ("Apple M3 Max", "--vram-gb"),
         ("m2", "--vram-gb"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,60 @@ from tasks.recipe import BudgetSection
         ("NVIDIA RTX A6000", "a6000"),
         ("RTX_3090", "rtx-3090"),
         ("Tesla V100-SXM2-16GB", "v100-16"),
+        ("A100-40GB", "a100-40"),
+        ("a100_40gb", "a100-40"),
+        ("A100 40 GB", "a100-40"),
+        ("A100:40GB", "a100-40"),
+        ("A100 (40GB)", "a100-40"),
+        ("A100-SXM-80GB", "a100-80"),
+        ("A100-80GB-SXM4", "a100-80"),
+        ("NVIDIA A100 80GB PCIe", "a100-80"),
+        ("nvidia-a100-80gb", "a100-80"),
+        ("V100-32GB", "v100-32"),
+        ("H100-SXM5", "h100"),
+        ("H100 SXM5 80GB", "h100"),
+        ("H100-PCIe-80GB", "h100-pcie"),
+        ("H200-141GB", "h200"),
+        ("AMD Instinct MI300X OAM", "mi300x"),
+        ("RTX4090-24GB", "rtx-4090"),
     ],
 )
 def test_a_card_has_many_names(name: str, key: str) -> None:
     assert card(name).name == key
+
+
+@pytest.mark.parametrize("name", ["A100-60GB", "h100-nvl-94gb", "rtx-3080-12gb"])
+def test_a_size_the_catalogue_does_not_have_is_no_card_of_it(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"not a card.*vram_gb"):
+        card(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("A100", r"40 or 80 GB; 80 GB was taken \(a100-80\).*write a100-40 or a100-80"),
+        ("NVIDIA A100-SXM4", r"40 or 80 GB; 80 GB was taken"),
+        ("nvidia-tesla-v100", r"16 or 32 GB; 16 GB was taken \(v100-16\)"),
+        ("3080", r"10 or 12 GB; 10 GB was taken.*budget\.vram_gb"),
+        ("RTX 3060", r"8 or 12 GB; 12 GB was taken"),
+    ],
+)
+def test_a_name_that_leaves_the_size_open_says_what_was_taken(name: str, told: str) -> None:
+    assert re.search(told, hardware_for(BudgetSection(gpu=name)).taken or "")
+
+
+@pytest.mark.parametrize("name", ["a100-40", "A100-80GB", "4090", "h100", "t4", "v100-32gb"])
+def test_a_name_that_says_its_size_needs_no_remark(name: str) -> None:
+    assert card(name).taken is None
+
+
+def test_the_driver_is_believed_about_the_size_of_its_card() -> None:
+    found = from_listing(["NVIDIA GeForce RTX 3080, 12288"])
+    assert (found.name, found.usable_gib, found.taken) == ("rtx-3080", 11.7, None)
+    assert from_listing(["NVIDIA GeForce RTX 3080, 10240"]).usable_gib == 9.7
+    for name, entry in cards().items():
+        mebibytes = round(entry["memory_gb"] * 1024)
+        assert from_listing([f"{name}, {mebibytes}"]).usable_gib == entry["usable_gib"]
 
 
 def test_a_typo_gets_a_suggestion_and_the_list() -> None:
