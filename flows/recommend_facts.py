@@ -16,6 +16,7 @@ from tasks.errors import ModelError, RecipeError
 from tasks.estimates.architecture import Architecture, architecture, catalogue, from_config
 from tasks.estimates.facts import Facts
 from tasks.estimates.hardware import Hardware, hardware_for
+from tasks.estimates.parameters import refuse_for_experts
 from tasks.recipe import (
     BudgetSection,
     LoraSection,
@@ -91,6 +92,10 @@ def facts_from_flags(flags: Flags) -> Answered:
     if hardware.kind != "cpu" and "num_processes" not in sections["training"]:
         training = training.model_copy(update={"num_processes": hardware.count})
     model = _model(flags, recipe)
+    if model.experts and recipe is None:
+        lora = lora.model_copy(update={"lora_dropout": 0.0})
+    elif method != "full":
+        refuse_for_experts(model, lora)
     data, source = _data(given, recipe, model)
     facts = Facts(
         architecture=model,

@@ -7,6 +7,7 @@ from typing import Literal
 from tasks.contracts import Method, Record, Splits
 from tasks.estimates.architecture import Architecture
 from tasks.estimates.hardware import Hardware, hardware_for
+from tasks.estimates.parameters import refuse_for_experts
 from tasks.recipe import (
     BudgetSection,
     LoraSection,
@@ -59,8 +60,10 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
     """Return the facts of a run whose data are prepared.
 
     Raises:
-        RecipeError: `budget.gpu` is no known card.
+        RecipeError: `budget.gpu` is no known card, or PEFT cannot adapt this model that way.
     """
+    if recipe.method != "full":
+        refuse_for_experts(architecture, recipe.lora)
     rows, least = splits.train.rows, recipe.validation.min_train_rows
     repeats = splits.train.near_duplicates
     return Facts(

@@ -23,6 +23,7 @@ __all__ = [
     "adapter_parameters",
     "first_rank",
     "lora_parameters",
+    "refuse_for_experts",
     "trainable_parameters",
     "variant_for",
 ]
@@ -60,6 +61,29 @@ def adapted(
     return tuple(found)
 
 
+def refuse_for_experts(architecture: Architecture, lora: LoraSection) -> None:
+    """Refuse what PEFT 0.21 cannot do with a mixture's experts, before anything is loaded.
+
+    Experts are one tensor for all of them and no linear layers: their adapters know no dropout, no
+    DoRA and no PiSSA.
+
+    Raises:
+        RecipeError: The recipe asks for one of them; the message says what is possible.
+    """
+    if not architecture.experts or lora.target_modules != "all-linear":
+        return
+    asked = f"lora.variant: {lora.variant}" if lora.variant in ("dora", "pissa") else ""
+    if lora.lora_dropout:
+        asked = asked or f"lora.lora_dropout: {lora.lora_dropout:g}"
+    if asked:
+        attention = ", ".join(layer.name.rpartition(".")[2] for layer in architecture.linears)
+        mend = "variant: lora" if "variant" in asked else "lora_dropout: 0"
+        raise RecipeError(
+            f"{asked}: PEFT cannot do that with the experts of {architecture.name}. Write lora: "
+            f"{{{mend}}}, or leave the experts alone: target_modules: [{attention}]."
+        )
+
+
 def _ends_with(layer: Linear, name: str) -> bool:
     return layer.name == name or layer.name.endswith(f".{name}")
 
@@ -90,4 +114,7 @@ def adapter_parameters(
     architecture: Architecture, target_modules: str | tuple[str, ...], variant: Variant, r: int
 ) -> int:
     """Return how many numbers an adapter of a rank trains."""
-    return VARIANTS[variant].trainable_parameters(adapted(architecture, target_modules), r)
+    layers = adapted(architecture, target_modules)
+    if variant == "adalora":  # PEFT 0.21 has no AdaLoRA for experts and passes them over
+        layers = tuple(layer for layer in layers if layer not in architecture.experts)
+    return VARIANTS[variant].trainable_parameters(layers, r)

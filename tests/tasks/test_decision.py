@@ -67,10 +67,8 @@ def test_the_closed_form_gives_the_worked_memory(case: list[str]) -> None:
 def test_the_answer_says_which_size_of_card_it_is_about() -> None:
     """`A100` alone is 40 or 80 GB; a silent 80 has cost people a run."""
     named = [w for w in decide(facts_of("llama3.1-8b, A100")).warnings if "was taken" in w]
-    assert named == [
-        "budget.gpu = A100: this card has 40 or 80 GB; 80 GB was taken (a100-80). To be sure, "
-        "write a100-40 or a100-80."
-    ]
+    said = "budget.gpu = A100: this card has 40 or 80 GB; 80 GB was taken (a100-80)."
+    assert named == [f"{said} To be sure, write a100-40 or a100-80."]
     assert not any("was taken" in w for w in decide(facts_of("llama3.1-8b, a100-40")).warnings)
 
 
