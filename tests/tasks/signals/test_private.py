@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from tasks.reports import visible
 from tasks.signals.redaction import MASKS, masked, private_data, redacted
+
+QUICKSTART = Path(__file__).parents[3] / "tasks/assets/quickstart"
 
 #: Invented, but of the right shape: check digits hold, prefixes are the providers'.
 PRIVATE = [
@@ -62,6 +65,12 @@ NOT_PRIVATE = [
     "import secrets; api_key = get_api_key_from_vault_v2()",
     "a = 1600000000000; b = 1700000000000 # milliseconds",
     "SHA-256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "You find it under 094.334.954. I ordered it under 077.652.418, thanks",
+    "I can't pair it with my phone. My order number is 33503-34",
+    "Answer me, call me today! My order: 47296-22",
+    "I cannot live without it, call now! Order 2026-30812",
+    "so call now!\nKarl: (order 415.719.336)",
+    "Bimuto 91A Microphone\nNumber = 3720205",
     "coordinates 48.2082, 16.3738; 52.5200, 13.4050",
 ]
 
@@ -88,6 +97,29 @@ def test_what_only_looks_private_is_left_alone(text: str) -> None:
 )
 def test_seven_digits_are_a_phone_only_where_one_says_so(before: str, found: bool) -> None:
     assert bool(private_data(f"{before}467 3395 today")) == found
+
+
+@pytest.mark.parametrize("lead", ["My number is ", "her new number: ", "Phone:\n", "Tel. "])
+def test_a_number_of_one_s_own_is_a_phone_s_if_it_has_the_shape(lead: str) -> None:
+    assert [f.kind for f in private_data(f"Please! {lead}0831 538631.")] == ["phone"]
+    assert private_data("Please! My order number is 0831538631.") == []
+    assert private_data("Please! My number is 898204683.") == []
+
+
+def test_the_phones_of_the_quickstart_are_told_from_its_order_numbers() -> None:
+    """Its generator writes `0ddd dddddd` for phones; orders are digits, grouped or not."""
+    found, known = set(), set()
+    for name in ("train", "test"):
+        lines = (QUICKSTART / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        for line, text in enumerate(lines):
+            mail = text.partition('"role": "assistant"')[0]
+            known |= {(name, line, x) for x in re.findall(r"(?<!\d)0\d{3} \d{6}(?!\d)", mail)}
+            places = (f for f in private_data(mail) if f.kind == "phone")
+            found |= {(name, line, mail[f.start : f.end]) for f in places}
+    orders = re.compile(r"\d{3,4}\.\d{3}\.\d{3}|\d{9}|\d{5}-\d\d")
+    assert not [each for each in found if orders.fullmatch(each[2])]
+    assert len(found & known) >= 0.99 * len(found)
+    assert len(found & known) >= 0.97 * len(known)
 
 
 def test_a_private_key_is_one_find_from_begin_to_end() -> None:
