@@ -1,6 +1,7 @@
 """Parquet, and the Arrow files of a saved `datasets` directory: rows by number.
 
-Class labels that `datasets` saved as numbers are given their names back, which stand in the file.
+A column that unpacks to more than it can be text, or than there is memory, is refused by what the
+file's own footer says, before it is unpacked. Class labels that `datasets` saved as numbers are given their names back, which stand in the file.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
 from tasks.readers.raw import KEPT_CHARACTERS, RawRow, oversized
+from tasks.readers.streams import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
 
 if TYPE_CHECKING:
     import pyarrow
+    import pyarrow.parquet
 
 __all__ = ["read"]
 
-#: Few, because a dictionary can make each as large as the whole file.
-BATCH_ROWS = 256
+#: Rows read at once. A dictionary can make each as large as a column, so fewer where that is much.
+BATCH_ROWS, LEAST_BATCH_ROWS = 256, 16
+BATCH_BYTES = 2**28
+#: Rows that are this large on average, from a file that is not, are a bomb made of a dictionary.
+LARGE_ROW_CHARACTERS = 2**20
+#: Text packs 3- to 10-fold; what packs better is weighed against the memory that is free.
+USUAL_RATIO = 10
 #: Text of a row beyond which it is no example, see `raw.MAX_ROW_BYTES`.
 MAX_ROW_CHARACTERS = 16 * 2**20
 
@@ -33,13 +41,22 @@ def read(path: Path, column_names: Sequence[str] = ()) -> Iterator[RawRow]:
     import pyarrow
 
     del column_names
-    number = 0
+    number, characters, packed = 0, 0, path.stat().st_size
     try:
         for batch in _batches(path):
             names = _class_names(batch.schema)
             for value in _rows(batch):
                 number += 1
-                yield _row(number, value, names)
+                longest = _longest(value)
+                characters += len(longest)
+                limit = max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * packed)
+                if characters > limit and characters > number * LARGE_ROW_CHARACTERS:
+                    raise DataError(
+                        f"{path}: row {number}: {packed:,} bytes have unpacked to {characters:,} "
+                        "characters: this looks like a compression bomb. If it is not, write it "
+                        "again as JSONL."
+                    )
+                yield _row(number, value, longest, names)
     except (pyarrow.ArrowException, OSError, NotImplementedError, UnicodeDecodeError) as error:
         kind = "Parquet" if path.suffix.lower() == ".parquet" else "Arrow"
         why = (str(error).splitlines() or [type(error).__name__])[0]
@@ -51,7 +68,8 @@ def _batches(path: Path) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow.parquet
 
         with pyarrow.parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS)
+            _refuse_bomb(path, file.metadata)
+            yield from file.iter_batches(batch_size=_batch_rows(file.metadata))
         return
     import pyarrow
     import pyarrow.ipc
@@ -68,6 +86,51 @@ def _batches(path: Path) -> Iterator[pyarrow.RecordBatch]:
                 yield batch.slice(start, BATCH_ROWS)
 
 
+def _refuse_bomb(path: Path, about: pyarrow.parquet.FileMetaData) -> None:
+    """Refuse a file with a column chunk that grows beyond reason, or beyond the memory, unpacked.
+
+    A chunk is what stands together: a column within a row group. One chunk of zeros beside honest
+    ones is enough to fill the memory, so the ratio of the whole file says too little.
+    """
+    free = _free_bytes()
+    for group in range(about.num_row_groups):
+        for column in range(about.num_columns):
+            chunk = about.row_group(group).column(column)
+            packed, unpacked = chunk.total_compressed_size, chunk.total_uncompressed_size
+            where = f"{path}: row group {group + 1}, column {chunk.path_in_schema}"
+            grows = f"{packed:,} bytes unpack to {unpacked:,}"
+            if unpacked > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * packed):
+                raise DataError(
+                    f"{where}: {grows}: this looks like a compression bomb. If it is not, write it "
+                    "again without compression."
+                )
+            if unpacked > USUAL_RATIO * packed and unpacked > free:
+                raise DataError(
+                    f"{where}: {grows}, and {free:,} bytes of memory are free. Write it again in "
+                    "smaller row groups."
+                )
+
+
+def _batch_rows(about: pyarrow.parquet.FileMetaData) -> int:
+    """Return how many rows to read at once; a row is at most as large as a chunk's dictionary."""
+    chunks = (
+        about.row_group(group).column(column)
+        for group in range(about.num_row_groups)
+        for column in range(about.num_columns)
+    )
+    largest = max((x.total_uncompressed_size for x in chunks if x.has_dictionary_page), default=0)
+    return min(BATCH_ROWS, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(1, largest)))
+
+
+def _free_bytes() -> int:
+    """Return the memory that is free; where nobody says (no /proc), as much as one could want."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 2**63
+    return next((int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable")), 2**63)
+
+
 def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
     """Yield the rows as objects; None for one with text that is not UTF-8, or a date out of range."""
     try:
@@ -82,11 +145,16 @@ def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
     yield from rows
 
 
-def _row(number: int, value: dict[str, Any] | None, names: dict[str, list[str]]) -> RawRow:
+def _longest(value: dict[str, Any] | None) -> str | bytes:
+    texts = (each for each in (value or {}).values() if isinstance(each, str | bytes))
+    return max(texts, key=len, default="")
+
+
+def _row(
+    number: int, value: dict[str, Any] | None, longest: str | bytes, names: dict[str, list[str]]
+) -> RawRow:
     if value is None:
         return RawRow(number, None, "undecodable")
-    texts = (each for each in value.values() if isinstance(each, str | bytes))
-    longest = max(texts, key=len, default="")
     if len(longest) > MAX_ROW_CHARACTERS:
         return oversized(number, str(longest[:KEPT_CHARACTERS]))
     for column, known in names.items():
