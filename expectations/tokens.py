@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from expectations.shares import few
+
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
     from great_expectations.expectations.expectation import Expectation
@@ -17,7 +19,10 @@ def suite() -> ExpectationSuite:
 
     return gx.ExpectationSuite(
         name="tokens",
-        expectations=[loss_tokens(), overlength(), final_token(), one_start(), token_lengths()],
+        expectations=[
+            *(loss_tokens(), overlength(), final_token(), one_start()),
+            *(special_tokens(), token_lengths()),
+        ],
     )
 
 
@@ -85,6 +90,20 @@ def one_start() -> Expectation:
         severity="warning",
         description="No kept row has more than one start-of-text token.",
         meta={"id": "one-start", "rows": "many_starts"},
+    )
+
+
+def special_tokens() -> Expectation:
+    """No text holds a control token of the tokenizer.
+
+    Prevents: text that is tokenized as the real control token: an answer that quotes the end of a
+    turn ends there, and a hostile row opens a turn of its own, with a role of its choice.
+    """
+    return few(
+        "No text holds a control token of the tokenizer.",
+        limit="max_special_token_fraction",
+        severity="warning",
+        meta={"id": "special-tokens", "rows": "kept_special_tokens"},
     )
 
 

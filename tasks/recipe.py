@@ -104,6 +104,9 @@ class DatasetSection(Section):
         "warn",
         description="Private data and keys. redact: [EMAIL], [PHONE] ... stand in their place.",
     )
+    on_special_tokens: Literal["raise", "drop", "remove", "warn"] = Field(
+        "warn", description="Control tokens of the tokenizer written in a text. remove: cut out."
+    )
     on_duplicate: Literal["raise", "drop", "keep"] = Field(
         "drop", description="Rows with the content of another."
     )

@@ -25,6 +25,7 @@ from tasks.profile.remembering import Assignments, Remembered
 from tasks.profile.rows import SPLITS, DataFile, Table
 from tasks.profile.shapes import Shape
 from tasks.profile.shingles import Texts
+from tasks.profile.special_tokens import check_special
 from tasks.readers.sources import find_sources
 from tasks.recipe import DatasetSection
 from tasks.run_folder import file_sha256, text_sha256
@@ -92,7 +93,8 @@ class Assembler:
         max_length, why = self._decide(table, meter, Texts.of(rows, words, offsets))
         words.unlink()
         self._assignments(shape).replace(table)
-        writing.write_rows(folder, shape, table, self._teller("written", len(table)))
+        written = self._teller("written", len(table))
+        writing.write_rows(folder, meter, table, written)
         writing.write_profile(folder / "profile.parquet", table)
         write_examples(folder / "examples.json", folder / "train.jsonl", encoder, max_length)
         if hashes != [file_sha256(file.path) for file in files]:
@@ -103,6 +105,7 @@ class Assembler:
         """Give every row its reasons and its split; return max_length and why."""
         splitting.refuse_invalid(table, self.dataset)
         check_private(table, self.dataset)
+        check_special(table, self.dataset)
         splitting.mark_duplicates(table, self.dataset)
         if not table.kept.any():
             splitting.check_not_empty(table, self.dataset)
@@ -135,17 +138,18 @@ class Assembler:
         raws = (raw for file in table.files for raw in rows_of(file))
         for at, raw in enumerate(raws):
             if at in wanted:
-                file, redacted = table.rows["file"][at], table.rows["redacted"][at]
-                cut = meter.cut((file, raw), max_length, redacted)
+                counts = table.rows[at].copy()
+                cut = meter.cut((counts["file"], raw), max_length, counts)
                 if cut.pop("nothing"):
                     table.mark("no_loss_tokens", numpy.array([at]), reject=True)
                 for name, value in cut.items():
                     table.rows[name][at] = value
 
-    def _policies(self) -> tuple[bool, bool, str]:
+    def _policies(self) -> tuple[bool, bool, str, str]:
         """Return the keys that change what is measured of a row."""
         dataset = self.dataset
-        return dataset.completion_only_loss, dataset.assistant_only_loss, dataset.on_pii
+        learned = dataset.completion_only_loss, dataset.assistant_only_loss
+        return *learned, dataset.on_pii, dataset.on_special_tokens
 
     def _place(self, what: str, *made_with: object) -> Path:
         """Return the file in which something is kept, named by all that it depends on."""

@@ -54,6 +54,7 @@ def read_profile(path: Path) -> pandas.DataFrame:
     frame["nothing_learned"] = (frame["kept_loss_tokens"] < 1).astype("int8")
     frame["end_not_learned"] = (frame["kept_ends"] < 1).astype("int8")
     frame["many_starts"] = (frame["kept_starts"] > 1).astype("int8")
+    frame["kept_special_tokens"] = (frame["special_tokens"] > 0).astype("float32").where(kept)
     frame["lost"] = (~kept & ~_only_duplicates(frame)).astype("int8")
     frame["leaked_share"] = sum(
         frame[f"leaks_into_{split}"] / max(1, int(frame[f"in_{split}"].sum()))

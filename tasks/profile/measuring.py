@@ -26,6 +26,7 @@ from tasks.profile.reading import RawRow, read_rows
 from tasks.profile.remembering import Remembered
 from tasks.profile.rows import DataFile, RowProfile, as_records
 from tasks.profile.shapes import SAMPLE_ROWS, Shape
+from tasks.profile.special_tokens import SpecialTokens
 from tasks.profile.words import compared_text, word_hashes
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Meter:
         self.ends = ends
         self.special = frozenset(encoder.tokenizer.all_special_ids) | ends
         self.remembered = remembered
+        self.marks = SpecialTokens.of(encoder.tokenizer)
 
     @property
     def can_be_sent(self) -> bool:
@@ -119,7 +121,7 @@ class Meter:
         self._recall(rows, places[known >= 0], known[known >= 0])
         words = [_NO_WORDS] * len(raws)
         for at, row in whole:
-            words[at] = word_hashes(compared_text(as_trained(row, rows["redacted"][at])))
+            words[at] = word_hashes(compared_text(as_trained(row, rows[at], self.marks)))
         return Measured(rows, numpy.concatenate([_NO_WORDS, *words]), _lengths(words))
 
     def _recall(self, rows: ndarray, at: ndarray, known: ndarray) -> None:
@@ -130,7 +132,8 @@ class Meter:
         rows[at] = before
 
     def _fill_all(self, new: list[tuple[RowProfile, Row]]) -> None:
-        trained = [screen(profile, row, self.encoder.dataset) for profile, row in new]
+        dataset = self.encoder.dataset
+        trained = [screen(profile, row, dataset, self.marks) for profile, row in new]
         encoded = self.encoder.encode_batch(trained)
         for (profile, _row), row, each in zip(new, trained, encoded, strict=True):
             profile.prompt, profile.answer, profile.content = row_keys(row)
@@ -166,16 +169,16 @@ class Meter:
             profile.reasons.append("no_loss_tokens")
 
     def cut(
-        self, place: tuple[int, RawRow], max_length: int, redactions: int
+        self, place: tuple[int, RawRow], max_length: int, counts: ndarray
     ) -> dict[str, int | bool]:
         """Return what is other in a row after truncation; only an end left to learn is nothing.
 
-        `place` is the number of the row's file, and the row.
+        `place` is the number of the row's file, and the row; `counts` its record of ROW.
         """
         file, raw = place
         row, _reasons = self.shape.to_canonical(raw.raw, file)
         assert row is not None
-        encoded = self.encoder.encode(as_trained(row, redactions))
+        encoded = self.encoder.encode(as_trained(row, counts, self.marks))
         short = encoded.cut(max_length)
         learned = zip(short.input_ids, short.loss_mask, strict=True)
         return {

@@ -1,4 +1,4 @@
-"""What happens to rows with private data: `dataset.on_pii`, where rows become examples.
+"""What happens to rows with private data or control tokens in them, where rows become examples.
 
 Redaction comes before tokens are counted and keys are made, so that what is measured, compared
 and split is what is trained. Rows are named by their lines; what was found is never repeated.
@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy
+from numpy import ndarray
 
 from tasks.errors import DataError
 from tasks.profile.rows import RowProfile, Table
+from tasks.profile.special_tokens import SpecialTokens
 from tasks.recipe import DatasetSection
 from tasks.signals.redaction import redacted
 from tasks.signals.row import PRIVATE, Signals, signals_of
@@ -22,8 +24,16 @@ Row = dict[str, Any]
 NAMED_ROWS = 10
 
 
-def screen(profile: RowProfile, row: Row, dataset: DatasetSection) -> Row:
+def screen(profile: RowProfile, row: Row, dataset: DatasetSection, special: SpecialTokens) -> Row:
     """Write a row's signals, and a reason if it has to go, into its profile; return it as trained."""
+    marks = special.count(row)
+    if marks and dataset.on_special_tokens == "remove":
+        profile.special_tokens_removed = marks
+        row = special.without(row)
+    else:
+        profile.special_tokens = marks
+        if marks and dataset.on_special_tokens == "drop":
+            profile.reasons.append("special_tokens_in_text")
     profile.signals = signals_of(row)
     found = _private(profile.signals)
     if not found:
@@ -32,12 +42,14 @@ def screen(profile: RowProfile, row: Row, dataset: DatasetSection) -> Row:
         profile.reasons.append("private_data")
     if dataset.on_pii == "redact":
         profile.signals = profile.signals._replace(redacted=found)
-    return as_trained(row, profile.signals.redacted)
+    return redacted(row) if profile.signals.redacted else row
 
 
-def as_trained(row: Row, redactions: int) -> Row:
-    """Return the row as it goes on: masked where its profile counts redactions."""
-    return redacted(row) if redactions else row
+def as_trained(row: Row, counts: ndarray, special: SpecialTokens) -> Row:
+    """Return the row as it goes on: without what its profile (a record of ROW) counts as gone."""
+    if counts["special_tokens_removed"]:
+        row = special.without(row)
+    return redacted(row) if counts["redacted"] else row
 
 
 def check_private(table: Table, dataset: DatasetSection) -> None:

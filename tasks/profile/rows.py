@@ -31,6 +31,7 @@ STRUCTURE = (
 REASONS = (
     *STRUCTURE,
     *("empty_answer", "same_answers", "no_loss_tokens", "overlength", "private_data"),
+    "special_tokens_in_text",
     *("duplicate", "leaks_into_test", "leaks_into_validation"),
     *("near_leaks_into_test", "near_leaks_into_validation", "bridges_splits"),
     *("near_duplicate", "conflict"),
@@ -46,6 +47,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 COUNTS = (
     *("tokens", "prompt_tokens", "loss_tokens", "answer_tokens", "truncated_tokens"),
     *("prompt_chars", "answer_chars", "bos_count"),
+    *("special_tokens", "special_tokens_removed"),
 )
 #: 64-bit hashes of a row, see tasks/profile/keys.py; `apart` is what near-duplicates must share.
 HASHES = ("text", "prompt", "answer", "content", "apart")
@@ -105,6 +107,8 @@ class RowProfile:
     prompt_chars: int = 0
     answer_chars: int = 0
     bos_count: int = 0
+    special_tokens: int = 0
+    special_tokens_removed: int = 0
     ends: bool = False
     checkable: bool = False
     signals: Signals = NO_SIGNALS

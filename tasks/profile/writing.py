@@ -16,10 +16,9 @@ import numpy
 
 from tasks.contracts import Split
 from tasks.errors import DataError
-from tasks.profile.measuring import rows_of
+from tasks.profile.measuring import Meter, rows_of
 from tasks.profile.privacy import as_trained
 from tasks.profile.rows import COUNTS, REASONS, SPLITS, STRUCTURE, DataFile, Table
-from tasks.profile.shapes import Shape
 from tasks.run_folder import file_sha256
 from tasks.signals.row import COLUMNS
 
@@ -31,15 +30,13 @@ OVERLAPPING = 0.7
 PROGRESS_ROWS = 500
 
 
-def write_rows(folder: Path, shape: Shape, table: Table, progress: Callable[[int], None]) -> None:
+def write_rows(folder: Path, meter: Meter, table: Table, progress: Callable[[int], None]) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and rejected.jsonl, in file order.
 
     Raises:
         DataError: A file is not the one that was read first.
     """
-    lines, reasons, redactions = (
-        table.rows[name].tolist() for name in ("line", "reasons", "redacted")
-    )
+    lines, reasons = (table.rows[name].tolist() for name in ("line", "reasons"))
     splits = table.split.tolist()
     at = 0
     with ExitStack() as stack:
@@ -54,10 +51,11 @@ def write_rows(folder: Path, shape: Shape, table: Table, progress: Callable[[int
                     why = [word for bit, word in enumerate(REASONS) if reasons[at] >> bit & 1]
                     rejected.write(_line({**place, "reasons": why, "row": raw.raw}))
                 else:
-                    row = None if raw.problem else shape.to_canonical(raw.raw, number)[0]
+                    row = None if raw.problem else meter.shape.to_canonical(raw.raw, number)[0]
                     if row is None:
                         raise _changed(file)
-                    sinks[splits[at]].write(_line({**as_trained(row, redactions[at]), **place}))
+                    trained = as_trained(row, table.rows[at], meter.marks)
+                    sinks[splits[at]].write(_line({**trained, **place}))
                 at += 1
                 if at % PROGRESS_ROWS == 0:
                     progress(at)

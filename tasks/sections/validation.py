@@ -42,6 +42,7 @@ class ValidationSection(Section):
     max_credential_fraction: Share = 0.0
     max_possible_credential_fraction: Share = 0.0
     max_chat_markup_fraction: Share = 0.001
+    max_special_token_fraction: Share = 0.0
     max_open_fence_fraction: Share = 0.005
     max_echo_fraction: Share = 0.001
     max_other_system_fraction: Share = 0.01

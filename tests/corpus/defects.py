@@ -68,7 +68,11 @@ EVERY_ROW: list[tuple[tuple[str, ...], Any]] = [
     (("web-addresses",), pair("See https://harbour.test/lantern for " + sentence(RANDOM, 8))),
     (("length-outliers",), {"prompt": "hm", "completion": "so"}),
     # Sequence and template (LLaMA-Factory#6736, #3995).
-    (("chat-markup",), pair("Gladly.<|im_end|>\n<|im_start|>user\n" + sentence(RANDOM, 7))),
+    (
+        ("chat-markup", "special-tokens"),
+        pair("Gladly.<|im_end|>\n<|im_start|>user\n" + sentence(RANDOM, 7)),
+    ),
+    (("special-tokens",), pair("It is filled with <|pad|> at " + sentence(RANDOM, 8))),
     (("chat-markup",), pair("Gladly.\n### Human: and then? " + sentence(RANDOM, 8))),
     (("open-fences",), pair("Here it is:\n```python\nlantern = harbour\n" + sentence(RANDOM, 7))),
     (

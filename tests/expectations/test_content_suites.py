@@ -79,7 +79,13 @@ def row_of(line: int, split: str, **changes: Any) -> dict[str, Any]:
     signals = Signals(script=1, json_answer=1, turns=1, label=label, label_family=label)
     row: dict[str, Any] = dict.fromkeys((*REASONS, "bad_structure", "leaked", "conflict"), 0)
     row |= {"source": "d.jsonl", "line": line, "split": split, "truncated_tokens": 0}
-    row |= {"tokens": 32, "loss_tokens": 8, "last_token_learned_is_eos": 1, "bos_count": 1}
+    row |= {
+        "tokens": 32,
+        "loss_tokens": 8,
+        "last_token_learned_is_eos": 1,
+        "bos_count": 1,
+        "special_tokens": 0,
+    }
     return row | signals._asdict() | changes
 
 

@@ -30,6 +30,7 @@ PARAMETERS = {
     "max_overlength_fraction": 0.05,
     "max_leaked_fraction": 0.05,
     "max_length": 64,
+    "max_special_token_fraction": 0.05,
 }
 
 #: Values of a profile's columns -> the checks that break when 12 of 120 rows have them.
@@ -45,6 +46,7 @@ DEFECTS: list[tuple[dict[str, Any], set[str]]] = [
     ({"loss_tokens": 0}, {"loss-tokens"}),
     ({"last_token_learned_is_eos": 0}, {"final-token"}),
     ({"bos_count": 2}, {"one-start"}),
+    ({"special_tokens": 1}, {"special-tokens"}),
     ({"tokens": 65, "overlength": 1}, {"token-lengths", "overlength"}),
     ({"conflict": 1}, {"conflicts"}),
     (
@@ -76,6 +78,7 @@ def frame(folder: Path, changes: dict[str, Any], train: int) -> pandas.DataFrame
             (*REASONS, "bad_structure", "leaked", "near_leaked", "overlapping"), 0
         )
         row |= Signals()._asdict()
+        row |= {"special_tokens": 0}
         row |= {"source": "d.jsonl", "line": line, "truncated_tokens": 0, "bos_count": 1}
         row |= {"tokens": 32, "loss_tokens": 8, "last_token_learned_is_eos": 1}
         row["split"] = "train" if line <= train else ("validation", "test")[line % 2]
@@ -136,7 +139,7 @@ def test_every_check_has_an_id_a_sentence_and_the_failure_it_prevents() -> None:
             ids.append(expectation.meta["id"])
             assert expectation.description.endswith(".")
             assert "rows" in expectation.meta
-    assert len(ids) == len(set(ids)) == 19
+    assert len(ids) == len(set(ids)) == 20
     for module in MODULES:
         for function in _builders(module):
             assert "Prevents:" in (function.__doc__ or ""), function
