@@ -101,6 +101,7 @@ def facts_from_flags(flags: Flags) -> Answered:
         eight_bit=given.get("quantization") == "int8",
         dtype=given.get("dtype") or (recipe.model.dtype if recipe else "auto"),
         method=method,
+        freeze=recipe.freeze if recipe else None,
         lora=lora,
         quantization=quantization,
         training=training,

@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.base_model import BaseModelFiles, resolve
+from tasks.base_model import BaseModelFiles, read_config, resolve
 from tasks.chat_template import find_template, no_template
 from tasks.contracts import DataReport
 from tasks.errors import DataError
+from tasks.estimates.architecture import from_config
 from tasks.estimates.hardware import detect
+from tasks.methods.freezing import check_layers
 from tasks.readers.sources import find_sources
 from tasks.recipe import Recipe
 from tasks.recipe_file import LoadedRecipe, as_yaml, load_recipe
@@ -149,6 +151,9 @@ def open_run(
     recipe = loaded.recipe
     data = _data_hashes(recipe)
     base = _base(recipe, data, weights=weights)
+    if recipe.freeze is not None:
+        layers = from_config(read_config(Path(base.path)), base.name).layers
+        check_layers(recipe.freeze, layers, base.name)
     identity = _identity(recipe, data, None if base.revision else base.sha256)
     folder = RunFolder(runs_root() / recipe.name / identity, environment(detect().device_class))
     return Run(recipe, base, folder, loaded.notes)

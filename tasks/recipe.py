@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.adapter import LoraSection, QuantizationSection
+from tasks.sections.continual import FULL_ONLY, FreezeSection
 from tasks.sections.section import Fraction, Section, Share
 from tasks.sections.sources import Format, LabelNames, Sources
 from tasks.sections.validation import ValidationSection
@@ -21,6 +22,7 @@ from tasks.sections.validation import ValidationSection
 __all__ = [
     "PLANNED_SECTIONS",
     "Fraction",
+    "FreezeSection",
     "LoraSection",
     "QuantizationSection",
     "Recipe",
@@ -32,7 +34,6 @@ NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
 
 #: Sections that are part of the recipe language but that no stage reads yet: refused, not ignored.
 PLANNED_SECTIONS = {
-    "freeze": "layer freezing",
     "ewc": "elastic weight consolidation",
     "replay": "replay of earlier tasks",
     "retrain": "scheduled retraining",
@@ -257,6 +258,7 @@ class Recipe(Section):
     rules: Literal["evidence", "guide"] = Field(
         "evidence", description="Profile of the decision rules; guide: the guide to the letter."
     )
+    freeze: FreezeSection | None = Field(None, description="None: nothing is frozen.")
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
     dataset: DatasetSection
@@ -269,6 +271,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Recipe:
+        for section, reason in FULL_ONLY.items():
+            if getattr(self, section) is not None and self.method != "full":
+                raise ValueError(f"{section}: needs method: full, not {self.method}: {reason}")
         variant = self.lora.variant
         if why := IMPOSSIBLE.get((self.method, variant or "")):
             raise ValueError(f"method: {self.method} with lora.variant: {variant}: {why}")

@@ -24,6 +24,8 @@ from tasks.trainer.spec import TrainSpec
 
 __all__ = ["train"]
 
+SECTIONS = ("model", "freeze", "lora", "quantization", "training")
+
 
 @stage
 def train(
@@ -81,13 +83,10 @@ def _spec(
         base_revision=base.revision,
         base_sha256=base.sha256,
         method=recommendation.method,
-        model=recipe.model,
-        lora=recipe.lora,
-        quantization=recipe.quantization,
+        **{name: getattr(recipe, name) for name in SECTIONS},
         dataset=recipe.dataset.model_copy(
             update={"path": "prepared", "validation_path": None, "test_path": None}
         ),
-        training=recipe.training,
         hyperparameters=recommendation.hyperparameters,
         memory=recommendation.memory,
         row_type=splits.row_type,

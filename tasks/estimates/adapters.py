@@ -14,6 +14,7 @@ targets, dropout, other variants and whole attention scores keep less or more fo
 from __future__ import annotations
 
 from tasks.contracts import Linear
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.parameters import adapted
 from tasks.estimates.setups import Setup
 from tasks.methods import VARIANTS
@@ -30,7 +31,7 @@ def trained(setup: Setup) -> int:
     """Return how many numbers are trained."""
     model = setup.architecture
     if setup.method == "full":
-        return model.parameters
+        return model.parameters - frozen_by(setup.freeze, model).parameters
     assert setup.r is not None
     layers = adapted(model, setup.target_modules)
     return VARIANTS[setup.variant].trainable_parameters(layers, setup.r)

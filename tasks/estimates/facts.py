@@ -9,6 +9,7 @@ from tasks.estimates.architecture import Architecture
 from tasks.estimates.hardware import Hardware, hardware_for
 from tasks.recipe import (
     BudgetSection,
+    FreezeSection,
     LoraSection,
     QuantizationSection,
     Recipe,
@@ -42,6 +43,7 @@ class Facts(Record):
     eight_bit: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     method: Method | Literal["auto"] = "auto"
+    freeze: FreezeSection | None = None
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
     training: TrainingSection = TrainingSection()
@@ -76,6 +78,7 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
         dtype=recipe.model.dtype,
         attn_implementation=recipe.model.attn_implementation,
         method=recipe.method,
+        freeze=recipe.freeze,
         lora=recipe.lora,
         quantization=recipe.quantization,
         training=recipe.training,

@@ -18,6 +18,7 @@ from __future__ import annotations
 from tasks.contracts import MemoryEstimate, Record
 from tasks.estimates.activations import amounts
 from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, scores, trained
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.parameters import adapted, lora_parameters
 from tasks.estimates.setups import Setup
 
@@ -122,14 +123,16 @@ def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
     kept = now.input if setup.checkpointing else layer
     if setup.checkpointing and keeps_inputs(setup):
         kept += setup.batch * setup.length * inputs(setup)
-    all_layers = now.start + model.layers * kept
+    frozen = frozen_by(setup.freeze, model)
+    reached = model.layers - frozen.unreached
+    all_layers = now.start + reached * kept
     # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass; sharded
     # weights are cast before they are gathered.
-    copies = model.layers * now.cast if setup.checkpointing and setup.devices == 1 else 0.0
+    copies = reached * now.cast if setup.checkpointing and setup.devices == 1 else 0.0
     width = states.gradients / max(1, trained(setup))
-    head = model.embedding_parameters * width if setup.method == "full" else 0.0
+    head = (model.embedding_parameters - frozen.head) * width if setup.method == "full" else 0.0
     held = states.gradients if setup.accumulates else 0.0
-    one = (states.gradients - head) / model.layers
+    one = (states.gradients - head) / max(1, reached)
     # The gradient of a tied embedding waits for its other half, then both are added to a third.
     waits = head if model.tied else 0.0
     embedding = (2 * waits if model.tied else 0.0) + (head / (1 + (not model.tied)) if held else 0)
@@ -167,7 +170,7 @@ def _states(setup: Setup) -> _States:
     count = trained(setup)
     if setup.method == "full":
         size = 2 if setup.pure_half else 4
-        weights, adapter = count * size, 0
+        weights, adapter = model.parameters * size, 0
     else:
         size = setup.adapter_bytes
         frozen = lora_parameters(adapted(model, setup.target_modules), setup.r or 0)

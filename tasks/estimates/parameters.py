@@ -12,10 +12,11 @@ import re
 from tasks.contracts import Linear, Variant
 from tasks.errors import RecipeError
 from tasks.estimates.architecture import Architecture
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.settings import rule
-from tasks.methods import VARIANTS, adalora
+from tasks.methods import VARIANTS, adalora, full
 from tasks.methods.lora import trainable_parameters as lora_parameters
-from tasks.recipe import LoraSection
+from tasks.recipe import FreezeSection, LoraSection
 
 __all__ = ["adapted", "first_rank", "lora_parameters", "trainable_parameters", "variant_for"]
 
@@ -66,11 +67,16 @@ def first_rank(r: int, lora: LoraSection) -> int:
 
 
 def trainable_parameters(
-    architecture: Architecture, method: str, r: int | None, lora: LoraSection
+    architecture: Architecture,
+    method: str,
+    r: int | None,
+    lora: LoraSection,
+    frozen: FreezeSection | None = None,
 ) -> int:
     """Return how many numbers the method trains, under AdaLoRA at the start."""
     if method == "full":
-        return architecture.parameters
+        left = frozen_by(frozen, architecture).parameters
+        return full.trainable_parameters(architecture.parameters, left)
     assert r is not None
     layers = adapted(architecture, lora.target_modules)
     return VARIANTS[variant_for(r, lora)].trainable_parameters(layers, first_rank(r, lora))

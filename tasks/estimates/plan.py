@@ -20,6 +20,7 @@ from tasks.contracts import (
 )
 from tasks.estimates.cost import estimate_cost, flops_per_token
 from tasks.estimates.facts import Facts
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.memory import estimate
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
@@ -99,7 +100,8 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     sequences = math.ceil(facts.train_tokens / facts.length) if facts.packing else facts.rows
     steps = optimizer_steps(max(1, sequences), batch, accumulation, training)
     adapter = _adapter_settings(facts, method, r)
-    trained = trainable_parameters(facts.architecture, method, r, facts.lora)
+    freeze = facts.freeze if method == "full" else None
+    trained = trainable_parameters(facts.architecture, method, r, facts.lora, freeze)
     full_pass = optimizer_steps(
         max(1, sequences),
         batch,
@@ -109,9 +111,9 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     epochs = training.num_train_epochs if training.max_steps < 0 else steps / full_pass
     tokens = round(facts.train_tokens * epochs)
     mean = facts.length if facts.packing else facts.train_tokens / max(1, facts.rows)
-    flops = flops_per_token(
-        facts.architecture, method, trained, round(mean), checkpointing=checkpointing
-    )
+    frozen = frozen_by(freeze, facts.architecture)
+    work = (facts.architecture, method, trained, round(mean))
+    flops = flops_per_token(*work, checkpointing=checkpointing, frozen=frozen)
     return Plan(
         method=method,
         hyperparameters=Hyperparameters(
@@ -199,6 +201,7 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         attention=_attention(facts),
         devices=facts.hardware.count,
         on_cpu=facts.hardware.kind == "cpu",
+        freeze=facts.freeze if method == "full" else None,
     )
 
 

@@ -68,6 +68,7 @@ def case_for(setup: Setup) -> TraceCase:
         attention=setup.attention,
         device="cpu" if setup.on_cpu else "cuda",
         frozen=("lora_A",) if setup.variant == "lora_fa" else (),
+        freeze=setup.freeze,
     )
 
 

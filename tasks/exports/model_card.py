@@ -141,6 +141,9 @@ def _method(line: Lineage) -> str:
     choice = line.evidence.recommendation
     settings = {} if choice.hyperparameters is None else choice.hyperparameters.model_dump()
     settings["seed"] = line.evidence.checkpoint.seed
+    for name in ("freeze",):
+        said = getattr(line.recipe, name)
+        settings |= {} if said is None else _said(name, said.model_dump())
     rows = [
         f"| {escaped(k)} | {escaped(f'{v:g}' if isinstance(v, float) else str(v))} |"
         for k, v in settings.items()
@@ -154,6 +157,13 @@ def _method(line: Lineage) -> str:
     conflict = [f"\n**Conflict:** {escaped(choice.conflict)}"] if choice.conflict else []
     lines = ["## Method", "", "| setting | value |", "|---|---|", *rows, "", *reasons, *conflict]
     return "\n".join(lines) + "\n"
+
+
+def _said(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a section of the recipe says, without what it leaves out."""
+    return {
+        f"{name}.{key}": value for key, value in values.items() if value not in (None, (), False)
+    }
 
 
 def _resources(line: Lineage) -> str:

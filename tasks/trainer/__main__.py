@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-#: A checkpoint holds the trained weights and two moments, all float32; a best copy the weights.
-CHECKPOINT_BYTES, BEST_BYTES = 12, 4
+#: A checkpoint holds the weights and two moments of the trained ones, all float32; a best copy the
+#: weights.
+WEIGHT_BYTES, MOMENT_BYTES = 4, 8
 
 
 def train(raw: dict[str, Any]) -> None:
@@ -59,9 +60,11 @@ def _train(spec: TrainSpec) -> None:
     _say_plan(spec, trainer, planned)
     start = _where_to_start(spec)
     facts = {} if start is None else checkpoints.facts_of(start)
-    trained, _total = parameter_counts(trainer)
+    trained, total = parameter_counts(trainer)
+    written = total if spec.method == "full" else trained
     copies = spec.training.save_total_limit + 1
-    checkpoints.ensure_room(spec.checkpoints, trained * copies * (CHECKPOINT_BYTES + BEST_BYTES))
+    one = written * 2 * WEIGHT_BYTES + trained * MOMENT_BYTES
+    checkpoints.ensure_room(spec.checkpoints, one * copies)
     watch = build_watch(spec, facts, began)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(cast("TrainerCallback", watch))

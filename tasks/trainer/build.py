@@ -14,6 +14,7 @@ from tasks.encoding import Encoder
 from tasks.errors import RecipeError
 from tasks.loading import load_base, load_tokenizer
 from tasks.methods import METHODS
+from tasks.methods.freezing import freeze
 from tasks.trainer.loop import loop_class
 from tasks.trainer.rows import count_labels, encode_split
 from tasks.trainer.spec import TrainSpec
@@ -71,7 +72,8 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     """Return the trainer, ready to train, and its schedule.
 
     Raises:
-        RecipeError: An optimizer or tracker that does not exist or is not installed.
+        RecipeError: An optimizer or tracker that does not exist or is not installed, or `freeze`
+            names what the model does not have.
         DataError: The rows are not those that were prepared.
         ModelError: The base model does not load.
     """
@@ -90,6 +92,8 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         dtype=method.base_dtype(spec.hyperparameters.dtype),
         quantization=spec.quantization if method.QUANTIZED else None,
     )
+    if spec.freeze is not None:
+        freeze(model, spec.freeze)
     variant = variant_of(spec)
     trainer = loop_class(variant, spec.lora)(
         model=model,

@@ -11,6 +11,7 @@ from typing import Literal
 from tasks.contracts import Hyperparameters, MemoryEstimate, Method, Record, Split
 from tasks.recipe import (
     DatasetSection,
+    FreezeSection,
     LoraSection,
     ModelSection,
     QuantizationSection,
@@ -30,6 +31,7 @@ class TrainSpec(Record):
     base_sha256: str
     method: Method
     model: ModelSection
+    freeze: FreezeSection | None = None
     lora: LoraSection
     quantization: QuantizationSection
     dataset: DatasetSection

@@ -58,6 +58,7 @@ def make_spec(
         base_sha256="0" * 64,
         method=method,  # ty: ignore[invalid-argument-type]
         model=recipe.model,
+        freeze=recipe.freeze,
         lora=recipe.lora,
         quantization=recipe.quantization,
         dataset=recipe.dataset,
