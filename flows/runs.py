@@ -22,6 +22,7 @@ from tasks.errors import DataError
 from tasks.estimates.architecture import from_config
 from tasks.estimates.hardware import detect
 from tasks.methods.freezing import check_layers
+from tasks.readers.general import general_sources
 from tasks.readers.sources import find_sources
 from tasks.recipe import Recipe
 from tasks.recipe_file import LoadedRecipe, as_yaml, load_recipe
@@ -183,6 +184,8 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
     hashes = {
         f"{file.key.removeprefix('dataset.')}:{file.name}": file_sha256(file.path) for file in files
     }
+    for key, general in general_sources(recipe).items():
+        hashes |= {f"{key}:{file.name}": file_sha256(file.path) for file in general}
     name = recipe.dataset.chat_template
     template = find_template(name) if name != "auto" else None
     if template is not None:

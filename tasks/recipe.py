@@ -14,18 +14,20 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.adapter import LoraSection, QuantizationSection
-from tasks.sections.continual import FULL_ONLY, FreezeSection
+from tasks.sections.continual import FULL_ONLY, EwcSection, FreezeSection, ReplaySection
 from tasks.sections.section import Fraction, Section, Share
 from tasks.sections.sources import Format, LabelNames, Sources
 from tasks.sections.validation import ValidationSection
 
 __all__ = [
     "PLANNED_SECTIONS",
+    "EwcSection",
     "Fraction",
     "FreezeSection",
     "LoraSection",
     "QuantizationSection",
     "Recipe",
+    "ReplaySection",
     "Section",
     "ValidationSection",
 ]
@@ -34,8 +36,6 @@ NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
 
 #: Sections that are part of the recipe language but that no stage reads yet: refused, not ignored.
 PLANNED_SECTIONS = {
-    "ewc": "elastic weight consolidation",
-    "replay": "replay of earlier tasks",
     "retrain": "scheduled retraining",
 }
 
@@ -259,6 +259,8 @@ class Recipe(Section):
         "evidence", description="Profile of the decision rules; guide: the guide to the letter."
     )
     freeze: FreezeSection | None = Field(None, description="None: nothing is frozen.")
+    ewc: EwcSection | None = Field(None, description="None: no weight is held back.")
+    replay: ReplaySection | None = Field(None, description="None: only dataset's rows are trained.")
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
     dataset: DatasetSection

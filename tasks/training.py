@@ -20,11 +20,11 @@ from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256, write_atomically
 from tasks.stage import stage
 from tasks.trainer.launcher import launcher
-from tasks.trainer.spec import TrainSpec
+from tasks.trainer.spec import GENERAL, TrainSpec, beside, recorded
 
 __all__ = ["train"]
 
-SECTIONS = ("model", "freeze", "lora", "quantization", "training")
+SECTIONS = ("model", "freeze", "ewc", "lora", "quantization", "training")
 
 
 @stage
@@ -60,8 +60,9 @@ def train(
             measured(checkpoint)
         return checkpoint
 
-    places = {"folder", "base_path", "memory", "train", "validation"}
-    inputs = [spec.model_dump(mode="json", exclude=places), splits.train, splits.validation]
+    places = {"folder", "base_path", "memory", "train", "validation", *GENERAL}
+    data = [getattr(splits, name) for name in ("train", "validation", *GENERAL)]
+    inputs = [spec.model_dump(mode="json", exclude=places), *data]
     checkpoint = folder.remember("train", Checkpoint, inputs, work, keep=("checkpoints",))
     shutil.rmtree(spec.checkpoints, ignore_errors=True)
     return checkpoint.model_copy(update={"base_path": base.path})
@@ -93,6 +94,7 @@ def _spec(
         max_length=splits.max_length,
         train=_absolute(splits.train, folder.path),
         validation=_absolute(splits.validation, folder.path),
+        **beside(splits, folder.path),
     )
 
 
@@ -101,9 +103,7 @@ def _absolute(split: Split, root: Path) -> Split:
 
 
 def _refuse_changed_data(splits: Splits, root: Path) -> None:
-    recorded = {root / split.path: split.sha256 for split in (splits.train, splits.validation)}
-    recorded |= {Path(source.path): source.sha256 for source in splits.sources}
-    for path, sha256 in recorded.items():
+    for path, sha256 in recorded(splits, root).items():
         if not path.is_file() or file_sha256(path) != sha256:
             state = "changed" if path.is_file() else "is gone"
             raise DataError(

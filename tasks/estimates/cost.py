@@ -77,8 +77,9 @@ def estimate_cost(
         slow, fast = DEQUANTIZING_CPU if on_cpu else DEQUANTIZING
         worst, best = worst * slow, best * fast
     slowest, fastest = (peak * hardware.count * 1e12 for peak in hardware.tflops)
-    low = flops * tokens / (fastest * best) + steps * STEP_OVERHEAD[0]
-    high = flops * tokens / (slowest * worst) + steps * STEP_OVERHEAD[1]
+    work = flops * (tokens + (facts.reference_tokens if method == "full" else 0))
+    low = work / (fastest * best) + steps * STEP_OVERHEAD[0]
+    high = work / (slowest * worst) + steps * STEP_OVERHEAD[1]
     usd = hardware.usd_per_hour
     return CostEstimate(
         train_tokens=tokens,

@@ -6,7 +6,7 @@ A step is largest at one of a few moments (not at their sum):
     inside backward      W + O + kept + one live layer, and gradients so far
     optimizer step       W + G + O + temporaries
 
-W weights, G gradients (also held during the first two once they accumulate), O optimizer states,
+W weights (and what EWC keeps of them), G gradients (also held during the first two once they accumulate), O optimizer states,
 all per device; sharded over N devices each holds 1/N of them, two gathered layers and the embedding
 and head. What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from
 the exact trace is in `bench/results/estimate.json`. The figure of the device adds allocator slack
@@ -21,8 +21,9 @@ from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, sc
 from tasks.estimates.frozen import frozen_by
 from tasks.estimates.parameters import adapted, lora_parameters
 from tasks.estimates.setups import Setup
+from tasks.methods.ewc import COPIES
 
-__all__ = ["GIB", "Setup", "allocated_bytes", "device_interval", "estimate"]
+__all__ = ["GIB", "Setup", "allocated_bytes", "device_interval", "estimate", "ewc_bytes"]
 
 GIB = 2**30
 
@@ -170,7 +171,7 @@ def _states(setup: Setup) -> _States:
     count = trained(setup)
     if setup.method == "full":
         size = 2 if setup.pure_half else 4
-        weights, adapter = model.parameters * size, 0
+        weights, adapter = model.parameters * size + ewc_bytes(setup), 0
     else:
         size = setup.adapter_bytes
         frozen = lora_parameters(adapted(model, setup.target_modules), setup.r or 0)
@@ -181,6 +182,11 @@ def _states(setup: Setup) -> _States:
         gradients=count * size,
         optimizer=count * moments * (size if width is None else width),
     )
+
+
+def ewc_bytes(setup: Setup) -> int:
+    """Return what EWC keeps beside the weights: Fisher and start, float32."""
+    return COPIES * 4 * trained(setup) if setup.ewc else 0
 
 
 def _frozen_weights(setup: Setup) -> float:

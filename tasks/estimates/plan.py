@@ -97,7 +97,8 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     batch, checkpointing, memory = _largest_that_fits(facts, base)
     training = facts.training
     accumulation = accumulation_for(training, batch)
-    sequences = math.ceil(facts.train_tokens / facts.length) if facts.packing else facts.rows
+    rows, read = facts.rows + facts.replay_rows, facts.train_tokens + facts.replay_tokens
+    sequences = math.ceil(read / facts.length) if facts.packing else rows
     steps = optimizer_steps(max(1, sequences), batch, accumulation, training)
     adapter = _adapter_settings(facts, method, r)
     freeze = facts.freeze if method == "full" else None
@@ -109,8 +110,8 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
         training.model_copy(update={"num_train_epochs": 1.0, "max_steps": -1}),
     )
     epochs = training.num_train_epochs if training.max_steps < 0 else steps / full_pass
-    tokens = round(facts.train_tokens * epochs)
-    mean = facts.length if facts.packing else facts.train_tokens / max(1, facts.rows)
+    tokens = round(read * epochs)
+    mean = facts.length if facts.packing else read / max(1, rows)
     frozen = frozen_by(freeze, facts.architecture)
     work = (facts.architecture, method, trained, round(mean))
     flops = flops_per_token(*work, checkpointing=checkpointing, frozen=frozen)
@@ -202,6 +203,7 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         devices=facts.hardware.count,
         on_cpu=facts.hardware.kind == "cpu",
         freeze=facts.freeze if method == "full" else None,
+        ewc=facts.ewc and method == "full",
     )
 
 

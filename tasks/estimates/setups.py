@@ -20,7 +20,7 @@ class Setup(Record):
     `base_bytes` is the width of a frozen weight and of the computation: 4 on a CPU, 2 on a GPU.
     Full fine-tuning keeps float32 states either way (methods.md 3.4) unless `pure_half`.
     `quantization` is how QLoRA keeps the linear layers. `sdpa-repeated` is SDPA on a card without
-    FlashAttention. `freeze` is for full only.
+    FlashAttention. `freeze` and `ewc` are for full only.
     """
 
     architecture: Architecture
@@ -43,3 +43,4 @@ class Setup(Record):
     devices: int = 1
     on_cpu: bool = False
     freeze: FreezeSection | None = None
+    ewc: bool = False

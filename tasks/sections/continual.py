@@ -1,4 +1,4 @@
-"""`freeze`: what of the base model stays as it is while the rest learns."""
+"""`freeze`, `ewc`, `replay`: what keeps a model from forgetting what it could before."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.section import Section
 
-__all__ = ["FULL_ONLY", "FreezeSection"]
+__all__ = ["FULL_ONLY", "EwcSection", "FreezeSection", "ReplaySection"]
 
 #: Sections that only `method: full` reads, and why.
 FULL_ONLY = {
     "freeze": "an adapter's base is frozen already; choose its layers by lora.target_modules",
+    "ewc": "an adapter leaves the base's weights alone, and at its start (B = 0) the Fisher "
+    "information of A is zero, so it would hold nothing; use replay",
 }
+
+
+#: Heuristic. At 1 the reference's loss, as the Fisher predicts it, weighs as much as the training
+#: loss; but a diagonal taken near an optimum predicts too little of it. In a trial with a tiny model
+#: 100 halved what was forgotten (`tests/tasks/trainer/test_forgetting.py`).
+DEFAULT_EWC_WEIGHT = 100.0
 
 
 class FreezeSection(Section):
@@ -70,3 +78,37 @@ class FreezeSection(Section):
     def needs_names(self) -> bool:
         """Whether what it freezes follows from the names of the parameters alone."""
         return bool(self.patterns or self.unfrozen_parameters)
+
+
+class EwcSection(Section):
+    """Elastic weight consolidation (arXiv 1612.00796): weights that mattered are held back."""
+
+    weight: float = Field(
+        DEFAULT_EWC_WEIGHT,
+        gt=0,
+        description="Lambda: raise it while too much is forgotten, lower it while too little is "
+        "learned; at 1 the reference weighs as much as the training data, as the Fisher sees it.",
+    )
+    reference: str | None = Field(
+        None, description="Rows of what must be kept. None: the small general set shipped here."
+    )
+    samples: int = Field(200, ge=1, description="Rows of it that the Fisher is estimated on.")
+
+
+class ReplaySection(Section):
+    """Rows of a general or earlier set that are trained along, so that it is not forgotten."""
+
+    path: str | None = Field(
+        None, description="Rows of what must be kept. None: the small general set shipped here."
+    )
+    fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of all trained rows that are replayed; 0.01 to 0.05 were enough for "
+        "large models (arXiv 2205.12393, 2403.08763).",
+    )
+
+    def rows_beside(self, rows: int) -> int:
+        """Return how many rows are replayed beside these: 0.1 beside 90 are 10."""
+        return max(1, round(rows * self.fraction / (1 - self.fraction)))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tasks.methods.ewc import COPIES
 from tasks.processes import child_main
 from tasks.trainer import checkpoints, memory
 from tasks.trainer.build import Schedule, build_trainer, parameter_counts
@@ -64,7 +65,8 @@ def _train(spec: TrainSpec) -> None:
     written = total if spec.method == "full" else trained
     copies = spec.training.save_total_limit + 1
     one = written * 2 * WEIGHT_BYTES + trained * MOMENT_BYTES
-    checkpoints.ensure_room(spec.checkpoints, one * copies)
+    anchor = 0 if spec.ewc is None else trained * COPIES * WEIGHT_BYTES
+    checkpoints.ensure_room(spec.checkpoints, one * copies + anchor)
     watch = build_watch(spec, facts, began)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(cast("TrainerCallback", watch))
@@ -124,7 +126,7 @@ def _where_to_start(spec: TrainSpec) -> Path | None:
 
 def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
     chosen = spec.hyperparameters
-    rows, tokens = spec.train.rows, spec.train.tokens
+    rows, tokens = spec.trained.rows, spec.trained.tokens
     packed = f" packed into {planned.sequences:,} sequences" if spec.dataset.packing else ""
     epochs = planned.steps / planned.steps_an_epoch
     tell(
@@ -135,9 +137,11 @@ def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
     tell(
         f"a step: {chosen.per_device_train_batch_size} sequences x "
         f"{chosen.gradient_accumulation_steps} accumulated x {spec.training.num_processes} "
-        f"process(es), about {tokens * a_step:,.0f} tokens, {spec.train.loss_tokens * a_step:,.0f} "
+        f"process(es), about {tokens * a_step:,.0f} tokens, {spec.trained.loss_tokens * a_step:,.0f} "
         "of them learned"
     )
+    if spec.replay is not None:
+        tell(f"replay: {spec.replay.split.rows:,} of the {rows:,} rows are general ones")
     trained, total = parameter_counts(trainer)
     scale = chosen.effective_scale
     tell(

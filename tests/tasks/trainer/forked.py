@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.recipe import Recipe
-from tasks.trainer.spec import TrainSpec
+from tasks.trainer.spec import TrainSpec, beside
 from tests.records import make_recommendation, make_splits
 
 __all__ = ["Ended", "begin", "make_spec", "run", "weights_sha256"]
@@ -59,6 +59,8 @@ def make_spec(
         method=method,  # ty: ignore[invalid-argument-type]
         model=recipe.model,
         freeze=recipe.freeze,
+        ewc=recipe.ewc,
+        **beside(splits, folder),
         lora=recipe.lora,
         quantization=recipe.quantization,
         dataset=recipe.dataset,
