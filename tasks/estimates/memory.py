@@ -151,6 +151,7 @@ def _moments(setup: Setup, states: _States) -> list[tuple[float, float, float]]:
         ),
         (states.gradients, now.input, embedding / setup.devices),
         (states.gradients, 0.0, _step_temporaries(setup, states) / setup.devices),
+        (states.gradients, 0.0, _pull(setup) / setup.devices),
     ]
 
 
@@ -187,6 +188,11 @@ def _states(setup: Setup) -> _States:
 def ewc_bytes(setup: Setup) -> int:
     """Return what EWC keeps beside the weights: Fisher and start, float32."""
     return COPIES * 4 * trained(setup) if setup.ewc else 0
+
+
+def _pull(setup: Setup) -> float:
+    """Return what EWC's penalty takes in its backward pass: one weight's gradient at a time."""
+    return 4.0 * setup.architecture.vocabulary * setup.architecture.hidden if setup.ewc else 0.0
 
 
 def _frozen_weights(setup: Setup) -> float:
