@@ -164,7 +164,7 @@ def _comparison(choice: Recommendation, width: int) -> Table:
 
 
 def _trained(option: Option, full: Option) -> str:
-    share = option.trainable_parameters / full.trainable_parameters
+    share = option.trainable_parameters / (full.storage_bytes / 4)  # of all, stored in float32
     return f"{_amount(option.trainable_parameters)} ({100 * share:.3g} %)"
 
 

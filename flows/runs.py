@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.base_model import BaseModelFiles, resolve
+from tasks.base_model import BaseModelFiles, read_config, resolve
 from tasks.chat_template import find_template, no_template
 from tasks.contracts import DataReport
 from tasks.errors import DataError
+from tasks.estimates.architecture import from_config
 from tasks.estimates.hardware import detect
+from tasks.methods.freezing import check_layers
+from tasks.readers.general import general_sources
 from tasks.readers.sources import find_sources
 from tasks.recipe import Recipe
 from tasks.recipe_file import LoadedRecipe, as_yaml, load_recipe
@@ -149,6 +152,9 @@ def open_run(
     recipe = loaded.recipe
     data = _data_hashes(recipe)
     base = _base(recipe, data, weights=weights)
+    if recipe.freeze is not None:
+        layers = from_config(read_config(Path(base.path)), base.name).layers
+        check_layers(recipe.freeze, layers, base.name)
     identity = _identity(recipe, data, None if base.revision else base.sha256)
     folder = RunFolder(runs_root() / recipe.name / identity, environment(detect().device_class))
     return Run(recipe, base, folder, loaded.notes)
@@ -178,6 +184,8 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
     hashes = {
         f"{file.key.removeprefix('dataset.')}:{file.name}": file_sha256(file.path) for file in files
     }
+    for key, general in general_sources(recipe).items():
+        hashes |= {f"{key}:{file.name}": file_sha256(file.path) for file in general}
     name = recipe.dataset.chat_template
     template = find_template(name) if name != "auto" else None
     if template is not None:

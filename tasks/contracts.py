@@ -55,6 +55,20 @@ class Split(Record):
     near_duplicates: int = 0
 
 
+class General(Record):
+    """Rows from beside the data set that must not be forgotten: replayed, or EWC's reference.
+
+    `available_rows` of the source are good examples that stand in no split that judges;
+    `left_out` counts the others by reason.
+    """
+
+    split: Split
+    row_type: Literal["messages", "prompt_completion", "text"]
+    sources: tuple[Source, ...]
+    available_rows: int
+    left_out: dict[str, int]
+
+
 class Splits(Record):
     """A prepared data set.
 
@@ -81,6 +95,8 @@ class Splits(Record):
     checkable: bool
     template: str
     template_sha256: str
+    replay: General | None = None
+    reference: General | None = None
 
 
 class Rejected(Record):

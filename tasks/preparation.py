@@ -14,7 +14,9 @@ from tasks.chat_template import find_template
 from tasks.contracts import Splits
 from tasks.loading import load_tokenizer
 from tasks.profile.assembling import Assembler, data_files
+from tasks.profile.general import add_general
 from tasks.profile.lengths import positions_of
+from tasks.readers.general import general_sources
 from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256
 from tasks.stage import stage
@@ -28,7 +30,7 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
 
     Raises:
         DataError: A file cannot be read, its format is unknown or ambiguous, a split is empty, or
-            a row is too long under `on_overlength: raise`.
+            a row is too long under `on_overlength: raise`, or general rows are too few.
         RecipeError: `dataset.max_length` is beyond the model's positions.
         ModelError: The tokenizer does not load.
     """
@@ -36,7 +38,17 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
     hashes = {str(file.path): file_sha256(file.path) for file in data_files(dataset)}
     # Not of the weights: `finetune validate` prepares without them, and a run goes on from there.
     words = tokenizer_sha256(Path(base.path))
-    inputs = [dataset, words, recipe.model.trust_remote_code, hashes, _template(recipe)]
+    inputs: list[object] = [
+        dataset,
+        words,
+        recipe.model.trust_remote_code,
+        hashes,
+        _template(recipe),
+    ]
+    general = [file for files in general_sources(recipe).values() for file in files]
+    if general:
+        inputs += [recipe.replay, recipe.ewc, recipe.training.seed]
+        inputs += [file_sha256(file.path) for file in general]
 
     def work(stage_folder: Path) -> Splits:
         tokenizer = load_tokenizer(
@@ -53,7 +65,8 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
             progress=folder.progress,
             remembered=folder.remembered([base.sha256, base.path, folder.environment]),
         )
-        return assembler.assemble(stage_folder)
+        splits = assembler.assemble(stage_folder)
+        return add_general(recipe, splits, tokenizer, stage_folder)
 
     return folder.remember("prepare", Splits, inputs, work)
 

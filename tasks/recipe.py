@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.adapter import LoraSection, QuantizationSection
+from tasks.sections.continual import FULL_ONLY, EwcSection, FreezeSection, ReplaySection
 from tasks.sections.section import Fraction, Section, Share
 from tasks.sections.sources import Format, LabelNames, Sources
 from tasks.sections.training import TrainingSection
@@ -21,10 +22,13 @@ from tasks.sections.validation import ValidationSection
 
 __all__ = [
     "PLANNED_SECTIONS",
+    "EwcSection",
     "Fraction",
+    "FreezeSection",
     "LoraSection",
     "QuantizationSection",
     "Recipe",
+    "ReplaySection",
     "Section",
     "TrainingSection",
     "ValidationSection",
@@ -34,9 +38,6 @@ NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
 
 #: Sections that are part of the recipe language but that no stage reads yet: refused, not ignored.
 PLANNED_SECTIONS = {
-    "freeze": "layer freezing",
-    "ewc": "elastic weight consolidation",
-    "replay": "replay of earlier tasks",
     "retrain": "scheduled retraining",
 }
 
@@ -215,6 +216,9 @@ class Recipe(Section):
     rules: Literal["evidence", "guide"] = Field(
         "evidence", description="Profile of the decision rules; guide: the guide to the letter."
     )
+    freeze: FreezeSection | None = Field(None, description="None: nothing is frozen.")
+    ewc: EwcSection | None = Field(None, description="None: no weight is held back.")
+    replay: ReplaySection | None = Field(None, description="None: only dataset's rows are trained.")
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
     dataset: DatasetSection
@@ -227,6 +231,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Recipe:
+        for section, reason in FULL_ONLY.items():
+            if getattr(self, section) is not None and self.method != "full":
+                raise ValueError(f"{section}: needs method: full, not {self.method}: {reason}")
         variant = self.lora.variant
         if why := IMPOSSIBLE.get((self.method, variant or "")):
             raise ValueError(f"method: {self.method} with lora.variant: {variant}: {why}")

@@ -189,7 +189,7 @@ def _override(draft: _Draft, override: str) -> None:
         raise RecipeError(f"--set {override}: the value is not YAML.") from None
     section = draft.values
     for part in key[:-1]:
-        inner = section.setdefault(part, {})
+        inner = section[part] = {} if section.get(part) is None else section[part]
         if not isinstance(inner, dict):
             raise RecipeError(f"--set {override}: {part} is no section.")
         section = inner

@@ -19,9 +19,11 @@ from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256
 from tasks.stage import stage
 from tasks.trainer.attempts import train_in_children
-from tasks.trainer.spec import TrainSpec
+from tasks.trainer.spec import GENERAL, TrainSpec, beside, recorded
 
 __all__ = ["train"]
+
+SECTIONS = ("model", "freeze", "ewc", "lora", "quantization", "training")
 
 
 @stage
@@ -57,8 +59,9 @@ def train(
             measured(checkpoint)
         return checkpoint
 
-    places = {"folder", "base_path", "memory", "on_gpu", "train", "validation"}
-    inputs = [spec.model_dump(mode="json", exclude=places), splits.train, splits.validation]
+    places = {"folder", "base_path", "memory", "on_gpu", "train", "validation", *GENERAL}
+    data = [getattr(splits, name) for name in ("train", "validation", *GENERAL)]
+    inputs = [spec.model_dump(mode="json", exclude=places), *data]
     checkpoint = folder.remember("train", Checkpoint, inputs, work, keep=("checkpoints",))
     shutil.rmtree(spec.checkpoints, ignore_errors=True)
     return checkpoint.model_copy(update={"base_path": base.path})
@@ -80,13 +83,10 @@ def _spec(
         base_revision=base.revision,
         base_sha256=base.sha256,
         method=recommendation.method,
-        model=recipe.model,
-        lora=recipe.lora,
-        quantization=recipe.quantization,
+        **{name: getattr(recipe, name) for name in SECTIONS},
         dataset=recipe.dataset.model_copy(
             update={"path": "prepared", "validation_path": None, "test_path": None}
         ),
-        training=recipe.training,
         hyperparameters=recommendation.hyperparameters,
         memory=recommendation.memory,
         row_type=splits.row_type,
@@ -94,6 +94,7 @@ def _spec(
         on_gpu=folder.environment.get("device", "cpu") != "cpu",
         train=_absolute(splits.train, folder.path),
         validation=_absolute(splits.validation, folder.path),
+        **beside(splits, folder.path),
     )
 
 
@@ -102,9 +103,7 @@ def _absolute(split: Split, root: Path) -> Split:
 
 
 def _refuse_changed_data(splits: Splits, root: Path) -> None:
-    recorded = {root / split.path: split.sha256 for split in (splits.train, splits.validation)}
-    recorded |= {Path(source.path): source.sha256 for source in splits.sources}
-    for path, sha256 in recorded.items():
+    for path, sha256 in recorded(splits, root).items():
         if not path.is_file() or file_sha256(path) != sha256:
             state = "changed" if path.is_file() else "is gone"
             raise DataError(

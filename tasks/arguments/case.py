@@ -103,9 +103,9 @@ def storage(facts: Facts, plan: Plan) -> tuple[int, int]:
     Example: 10 adapters of 4M numbers on a 7B base in 16 bits: 16 MB each, 14.2 GB together.
     """
     tasks, numbers = facts.requirements.tasks, plan.hyperparameters
-    one = 4 * numbers.trainable_parameters
     if plan.method == "full":
-        return one, tasks * one
+        return 4 * numbers.parameters, 4 * numbers.parameters * tasks
+    one = 4 * numbers.trainable_parameters
     width = 4 if numbers.dtype == "float32" else 2
     return one, tasks * one + width * numbers.parameters
 

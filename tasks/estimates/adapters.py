@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from tasks.contracts import Linear
 from tasks.estimates.architecture import Architecture
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.parameters import adapted, adapter_parameters
 from tasks.estimates.setups import Setup
 
@@ -32,7 +33,7 @@ def trained(setup: Setup) -> int:
     """Return how many numbers are trained."""
     model = setup.architecture
     if setup.method == "full":
-        return model.parameters
+        return model.parameters - frozen_by(setup.freeze, model).parameters
     assert setup.r is not None
     return adapter_parameters(model, setup.target_modules, setup.variant, setup.r)
 

@@ -43,7 +43,8 @@ KEYS = (
 class Architecture(Record):
     """The dimensions of a decoder; `linears` are those inside its layers, without the head.
 
-    `other_parameters` are norms, biases, position embeddings and a mixture's experts; of
+    `other_parameters` are norms, biases, position embeddings and a mixture's experts; of them
+    `outside_parameters` stand in no layer, and `position_parameters` are among those; of
     `expert_parameters` a token uses `active_share`. `config` is the model's config.json as text,
     with which the real class can be built; empty where transformers has none.
     """
@@ -61,6 +62,8 @@ class Architecture(Record):
     max_positions: int | None
     linears: tuple[Linear, ...]
     other_parameters: int
+    outside_parameters: int = 0
+    position_parameters: int = 0
     experts: tuple[Linear, ...] = ()
     expert_parameters: int = 0
     active_share: float = 1.0
@@ -203,11 +206,10 @@ def from_config(config: dict[str, Any], name: str) -> Architecture:
     kind = config.get("model_type")
     families = read_asset("models.yaml")["families"]
     if kind not in families:
-        known = ", ".join(sorted(families))
         raise ModelError(
             f"{name}: config.json: model_type = {kind!r} is not a decoder whose memory can be "
-            f"estimated here. Known: {known}. Choose a model of one of those, or add its type to "
-            "tasks/assets/models.yaml."
+            f"estimated here. Known: {', '.join(sorted(families))}. Choose a model of one of those, "
+            "or add its type to tasks/assets/models.yaml."
         )
     family = families[kind]
     sizes = _dimensions(config, name, family)
@@ -230,6 +232,8 @@ def from_config(config: dict[str, Any], name: str) -> Architecture:
             for x, (i, o) in layer.shapes.items()
         ),
         other_parameters=layer.other * sizes.layers + layer.outside,
+        outside_parameters=layer.outside,
+        position_parameters=layer.positions,
         experts=tuple(
             Linear(name=x, in_features=i, out_features=o, count=n * sizes.layers)
             for x, (i, o, n) in layer.experts.items()

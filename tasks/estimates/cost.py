@@ -2,6 +2,7 @@
 
     per token   full 6 N, LoRA 4 N + 6 adapter, checkpointing + 2 N, N parameters in products
     attention   12 L q S / 2 (causal), + 4 L q S / 2 recomputed
+    freeze      - 2 for a frozen product, - 4 (- 2 recomputed) in layers that no gradient reaches
 
 Example: Llama-2-7B, full, 15.36M tokens: 6 * 6.6e9 * 15.36e6 = 6.1e17 FLOP.
 The efficiencies come from published throughput (methods.md 5.2); they are wide because padding,
@@ -13,6 +14,7 @@ from __future__ import annotations
 from tasks.contracts import CostEstimate, Method
 from tasks.estimates.architecture import Architecture
 from tasks.estimates.facts import Facts
+from tasks.estimates.frozen import NOTHING, Frozen
 
 __all__ = ["estimate_cost", "flops_per_token"]
 
@@ -35,6 +37,7 @@ def flops_per_token(
     length: int,
     *,
     checkpointing: bool,
+    frozen: Frozen = NOTHING,
 ) -> float:
     """Return the floating-point operations of one token, forward and backward."""
     products = 6 if method == "full" else 4
@@ -43,7 +46,11 @@ def flops_per_token(
         products, attention = products + 2, attention + 4
     causal = architecture.layers * architecture.q_width * length / 2
     adapter = 0 if method == "full" else 6 * adapter_parameters
-    return products * architecture.product_parameters + adapter + attention * causal
+    # A frozen product has no gradient of its weight; one that no gradient reaches, forward only.
+    unreached = frozen.unreached / architecture.layers
+    saved = 2 * frozen.products + (products - 4) * unreached * architecture.linear_parameters
+    causal *= 1 - unreached * (attention - 4) / attention
+    return products * architecture.product_parameters - saved + adapter + attention * causal
 
 
 def estimate_cost(
@@ -70,8 +77,9 @@ def estimate_cost(
         slow, fast = DEQUANTIZING_CPU if on_cpu else DEQUANTIZING
         worst, best = worst * slow, best * fast
     slowest, fastest = (peak * hardware.count * 1e12 for peak in hardware.tflops)
-    low = flops * tokens / (fastest * best) + steps * STEP_OVERHEAD[0]
-    high = flops * tokens / (slowest * worst) + steps * STEP_OVERHEAD[1]
+    work = flops * (tokens + (facts.reference_tokens if method == "full" else 0))
+    low = work / (fastest * best) + steps * STEP_OVERHEAD[0]
+    high = work / (slowest * worst) + steps * STEP_OVERHEAD[1]
     usd = hardware.usd_per_hour
     return CostEstimate(
         train_tokens=tokens,

@@ -10,6 +10,7 @@ from tasks.estimates.hardware import Hardware, hardware_for
 from tasks.estimates.parameters import refuse_for_experts
 from tasks.recipe import (
     BudgetSection,
+    FreezeSection,
     LoraSection,
     QuantizationSection,
     Recipe,
@@ -25,7 +26,8 @@ class Facts(Record):
 
     `rows` are the training rows of one adapter, of which `repeats` say almost the same as another;
     `train_tokens` and `loss_tokens` are what they hold, once; `length` is the longest sequence of a step. `insists` says that the recipe
-    wants to train on few rows. What a section leaves at None is decided; what it sets, wins.
+    wants to train on few rows. `replay_rows` are trained beside `rows`; `reference_tokens` are what
+    EWC's Fisher is estimated on. What a section leaves at None is decided; what it sets, wins.
     `eight_bit` estimates a quantized base of 8 bits instead of 4, which is not trained here.
     """
 
@@ -43,6 +45,11 @@ class Facts(Record):
     eight_bit: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     method: Method | Literal["auto"] = "auto"
+    freeze: FreezeSection | None = None
+    ewc: bool = False
+    reference_tokens: int = 0
+    replay_rows: int = 0
+    replay_tokens: int = 0
     lora: LoraSection = LoraSection()
     quantization: QuantizationSection = QuantizationSection()
     training: TrainingSection = TrainingSection()
@@ -79,6 +86,11 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
         dtype=recipe.model.dtype,
         attn_implementation=recipe.model.attn_implementation,
         method=recipe.method,
+        freeze=recipe.freeze,
+        ewc=recipe.ewc is not None,
+        reference_tokens=splits.reference.split.tokens if splits.reference else 0,
+        replay_rows=splits.replay.split.rows if splits.replay else 0,
+        replay_tokens=splits.replay.split.tokens if splits.replay else 0,
         lora=recipe.lora,
         quantization=recipe.quantization,
         training=recipe.training,

@@ -36,7 +36,7 @@ class Dimensions(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A layer's linear layers, its other numbers, and those outside the layers.
+    """A layer's linear layers, its other numbers, and those outside the layers (without the words).
 
     `experts` are {name: (in, out, count)}: products of a mixture, one tensor for all experts, which
     PEFT adapts and bitsandbytes leaves alone.
@@ -46,6 +46,7 @@ class Layer(NamedTuple):
     other: int
     outside: int
     experts: dict[str, tuple[int, int, int]] = {}  # noqa: RUF012 - never changed
+    positions: int = 0
 
 
 def _llama(d: Dimensions, family: dict[str, Any], config: dict[str, Any]) -> Layer:
@@ -97,8 +98,8 @@ def _gpt2(d: Dimensions, _family: dict[str, Any], config: dict[str, Any]) -> Lay
     h, f = d.hidden, d.intermediate
     shapes = {"attn.c_attn": (h, 3 * h), "attn.c_proj": (h, h)}
     shapes |= {"mlp.c_fc": (h, f), "mlp.c_proj": (f, h)}
-    positions = config.get("n_positions") or 1024
-    return Layer(shapes, 4 * h + _outputs(shapes), 2 * h + positions * h)
+    positions = (config.get("n_positions") or 1024) * h
+    return Layer(shapes, 4 * h + _outputs(shapes), 2 * h + positions, positions=positions)
 
 
 def _gpt_neox(d: Dimensions, _family: dict[str, Any], config: dict[str, Any]) -> Layer:
@@ -113,8 +114,8 @@ def _opt(d: Dimensions, _family: dict[str, Any], config: dict[str, Any]) -> Laye
     h, f = d.hidden, d.intermediate
     shapes = {f"self_attn.{x}": (h, h) for x in ("k_proj", "v_proj", "q_proj", "out_proj")}
     shapes |= {"fc1": (h, f), "fc2": (f, h)}
-    positions = config.get("max_position_embeddings") or 2048
-    return Layer(shapes, 4 * h + _outputs(shapes), 2 * h + (positions + 2) * h)
+    positions = ((config.get("max_position_embeddings") or 2048) + 2) * h
+    return Layer(shapes, 4 * h + _outputs(shapes), 2 * h + positions, positions=positions)
 
 
 def _falcon(d: Dimensions, _family: dict[str, Any], config: dict[str, Any]) -> Layer:

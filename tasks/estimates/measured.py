@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tasks.contracts import MemoryEstimate
 from tasks.estimates.facts import Facts
-from tasks.estimates.memory import REST_SLACK
+from tasks.estimates.memory import REST_SLACK, ewc_bytes
 from tasks.estimates.plan import Plan, setup_of
 from tasks.estimates.traced import case_for, trace_cases
 
@@ -38,20 +38,22 @@ def measured_memory(facts: Facts, plan: Plan) -> tuple[MemoryEstimate, str]:
             "The trace is that of one device; what is sharded over several keeps the closed form."
         )
         return memory, told
-    (traced,) = trace_cases([case_for(setup_of(facts, plan))])
+    setup = setup_of(facts, plan)
+    (traced,) = trace_cases([case_for(setup)])
+    peak = traced.peak_bytes + ewc_bytes(setup)  # the trace knows nothing of EWC
     closed = allocated_bytes(memory)
-    more = traced.peak_bytes - closed
+    more = peak - closed
     low, high = memory.low_bytes + more, memory.high_bytes + round(REST_SLACK * more)
     available = memory.available_bytes
-    told = f"Traced: {traced.peak_bytes / 2**30:.2f} GiB of live tensors, "
-    share = -more / traced.peak_bytes
+    told = f"Traced: {peak / 2**30:.2f} GiB of live tensors, "
+    share = -more / peak
     told += f"the closed form said {closed / 2**30:.2f} ({100 * share:+.1f} %)"
     if abs(share) > SHOWN_FROM:
         told += "; they disagree by more than 5 %, and the trace counts"
     measured = memory.model_copy(
         update={
             "activations_bytes": memory.activations_bytes + more,
-            "overhead_bytes": high - traced.peak_bytes,
+            "overhead_bytes": high - peak,
             "low_bytes": low,
             "high_bytes": high,
             "fits": available is None or high <= available,

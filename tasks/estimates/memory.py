@@ -6,7 +6,7 @@ A step is largest at one of a few moments (not at their sum):
     inside backward      W + O + kept + one live layer, and gradients so far
     optimizer step       W + G + O + temporaries
 
-W weights, G gradients (also held during the first two once they accumulate), O optimizer states,
+W weights (and what EWC keeps of them), G gradients (also held during the first two once they accumulate), O optimizer states,
 all per device; sharded over N devices each holds 1/N of them, two gathered layers and the embedding
 and head. What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from
 the exact trace is in `bench/results/estimate.json`. The figure of the device adds allocator slack
@@ -20,12 +20,14 @@ from typing import NamedTuple
 from tasks.contracts import MemoryEstimate
 from tasks.estimates.activations import amounts
 from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, scores, trained
+from tasks.estimates.frozen import Frozen, frozen_by
 from tasks.estimates.parameters import adapter_parameters
 from tasks.estimates.setups import Setup
+from tasks.methods.ewc import COPIES
 
 __all__ = [
     *("GIB", "Peak", "Setup", "Standing", "Step", "allocated_bytes"),
-    *("device_interval", "estimate", "peak", "standing"),
+    *("device_interval", "estimate", "ewc_bytes", "peak", "standing"),
 ]
 
 GIB = 2**30
@@ -79,10 +81,12 @@ class Standing(NamedTuple):
 
     setup: Setup
     states: _States
+    frozen: Frozen
     gathered: float
     regime: str
     width: float
     temporaries: float
+    pull: float
     kept_token: float
     inputs_token: float
     scores_token: float
@@ -141,10 +145,12 @@ def standing(setup: Setup) -> Standing:
     return Standing(
         setup=setup,
         states=states,
+        frozen=frozen_by(setup.freeze, setup.architecture),
         gathered=_gathered(setup),
         regime=regime(setup),
         width=states.gradients / max(1, trained(setup)),
         temporaries=_step_temporaries(setup, states),
+        pull=_pull(setup),
         kept_token=per_token(setup),
         inputs_token=inputs(setup) if keeps_inputs(setup) else 0.0,
         scores_token=scores(setup),
@@ -196,16 +202,19 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
         now = now._replace(saved=now.saved - now.cast, cast=0.0)
     kept = layer = now.saved + tokens * standing.kept_token
     live, again, copies = tokens * standing.scores_token, 0.0, 0.0
+    frozen = standing.frozen
+    reached = model.layers - frozen.unreached
     if step.checkpointing:
         kept, live = now.input + tokens * standing.inputs_token, layer + live
         again = kept + now.input
         # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass;
         # sharded weights are cast before they are gathered.
-        copies = model.layers * now.cast if devices == 1 else 0.0
-    every = now.start + model.layers * kept
-    head = model.embedding_parameters * standing.width if setup.method == "full" else 0.0
+        copies = reached * now.cast if devices == 1 else 0.0
+    every = now.start + reached * kept
+    full = setup.method == "full"
+    head = (model.embedding_parameters - frozen.head) * standing.width if full else 0.0
     held = gradients if step.accumulates else 0.0
-    one = (gradients - head) / model.layers
+    one = (gradients - head) / max(1, reached)
     # The gradient of a tied embedding waits for its other half, then both are added to a third.
     waits = head if model.tied else 0.0
     embedding = (2 * waits if model.tied else 0.0) + (head / (1 + (not model.tied)) if held else 0)
@@ -217,6 +226,7 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
         (held + waits or gradients - one, now.start + kept + live + now.backward, 0.0),
         (gradients, now.input, embedding / devices),
         (gradients, 0.0, standing.temporaries / devices),
+        (gradients, 0.0, standing.pull / devices),
     )
 
 
@@ -237,7 +247,7 @@ def _states(setup: Setup) -> _States:
     count = trained(setup)
     if setup.method == "full":
         size = 2 if setup.pure_half else 4
-        weights, adapter = count * size, 0
+        weights, adapter = model.parameters * size + ewc_bytes(setup), 0
     else:
         size = setup.adapter_bytes
         frozen = adapter_parameters(model, setup.target_modules, "lora", setup.r or 0)
@@ -248,6 +258,16 @@ def _states(setup: Setup) -> _States:
         gradients=count * size,
         optimizer=count * moments * (size if width is None else width),
     )
+
+
+def ewc_bytes(setup: Setup) -> int:
+    """Return what EWC keeps beside the weights: Fisher and start, float32."""
+    return COPIES * 4 * trained(setup) if setup.ewc else 0
+
+
+def _pull(setup: Setup) -> float:
+    """Return what EWC's penalty takes in its backward pass: one weight's gradient at a time."""
+    return 4.0 * setup.architecture.vocabulary * setup.architecture.hidden if setup.ewc else 0.0
 
 
 def _frozen_weights(setup: Setup) -> float:

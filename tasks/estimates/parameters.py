@@ -13,10 +13,11 @@ from functools import lru_cache
 from tasks.contracts import Linear, Variant
 from tasks.errors import RecipeError
 from tasks.estimates.architecture import Architecture
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.settings import rule
-from tasks.methods import VARIANTS, adalora
+from tasks.methods import VARIANTS, adalora, full
 from tasks.methods.lora import trainable_parameters as lora_parameters
-from tasks.recipe import LoraSection
+from tasks.recipe import FreezeSection, LoraSection
 
 __all__ = [
     "adapted",
@@ -99,11 +100,16 @@ def first_rank(r: int, lora: LoraSection) -> int:
 
 
 def trainable_parameters(
-    architecture: Architecture, method: str, r: int | None, lora: LoraSection
+    architecture: Architecture,
+    method: str,
+    r: int | None,
+    lora: LoraSection,
+    frozen: FreezeSection | None = None,
 ) -> int:
     """Return how many numbers the method trains, under AdaLoRA at the start."""
     if method == "full":
-        return architecture.parameters
+        left = frozen_by(frozen, architecture).parameters
+        return full.trainable_parameters(architecture.parameters, left)
     assert r is not None
     rank, variant = first_rank(r, lora), variant_for(r, lora)
     return adapter_parameters(architecture, lora.target_modules, variant, rank)

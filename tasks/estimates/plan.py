@@ -20,6 +20,7 @@ from tasks.contracts import (
 )
 from tasks.estimates.cost import estimate_cost, flops_per_token
 from tasks.estimates.facts import Facts
+from tasks.estimates.frozen import frozen_by
 from tasks.estimates.memory import Step, estimate, peak, standing
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
@@ -97,19 +98,21 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     batch, checkpointing, memory = _largest_that_fits(facts, base)
     training = facts.training
     accumulation = accumulation_for(training, batch)
-    sequences = math.ceil(facts.train_tokens / facts.length) if facts.packing else facts.rows
+    rows, read = facts.rows + facts.replay_rows, facts.train_tokens + facts.replay_tokens
+    sequences = math.ceil(read / facts.length) if facts.packing else rows
     steps = optimizer_steps(max(1, sequences), batch, accumulation, training)
     adapter = _adapter_settings(facts, method, r)
-    trained = trainable_parameters(facts.architecture, method, r, facts.lora)
+    freeze = facts.freeze if method == "full" else None
+    trained = trainable_parameters(facts.architecture, method, r, facts.lora, freeze)
     epochs = training.num_train_epochs
     if training.max_steps >= 0:
         one_epoch = training.model_copy(update={"num_train_epochs": 1.0, "max_steps": -1})
         epochs = steps / optimizer_steps(max(1, sequences), batch, accumulation, one_epoch)
-    tokens = round(facts.train_tokens * epochs)
-    mean = facts.length if facts.packing else facts.train_tokens / max(1, facts.rows)
-    flops = flops_per_token(
-        facts.architecture, method, trained, round(mean), checkpointing=checkpointing
-    )
+    tokens = round(read * epochs)
+    mean = facts.length if facts.packing else read / max(1, rows)
+    frozen = frozen_by(freeze, facts.architecture)
+    work = (facts.architecture, method, trained, round(mean))
+    flops = flops_per_token(*work, checkpointing=checkpointing, frozen=frozen)
     return Plan(
         method=method,
         hyperparameters=Hyperparameters(
@@ -203,6 +206,8 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         attention=_attention(facts),
         devices=facts.hardware.count,
         on_cpu=facts.hardware.kind == "cpu",
+        freeze=facts.freeze if method == "full" else None,
+        ewc=facts.ewc and method == "full",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from tasks.contracts import Method, Record, Variant
 from tasks.estimates.architecture import Architecture
+from tasks.recipe import FreezeSection
 
 __all__ = ["Attention", "Quantization", "Setup"]
 
@@ -19,7 +20,7 @@ class Setup(Record):
     `base_bytes` is the width of a frozen weight and of the computation: 4 on a CPU, 2 on a GPU.
     Full fine-tuning keeps float32 states either way (methods.md 3.4) unless `pure_half`.
     `quantization` is how QLoRA keeps the linear layers. `sdpa-repeated` is SDPA on a card without
-    FlashAttention.
+    FlashAttention. `freeze` and `ewc` are for full only.
     """
 
     architecture: Architecture
@@ -41,3 +42,5 @@ class Setup(Record):
     pure_half: bool = False
     devices: int = 1
     on_cpu: bool = False
+    freeze: FreezeSection | None = None
+    ewc: bool = False

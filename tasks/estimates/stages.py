@@ -58,7 +58,8 @@ def stage_costs(
         )
         for stage, seconds in measured.items()
     ]
-    kept = (recipe.training.save_total_limit + 1) * 12 * chosen.trainable_parameters
+    weights = _written(choice, chosen)
+    kept = (recipe.training.save_total_limit + 1) * (weights + 8 * chosen.trainable_parameters)
     usd = None if cost.low_usd is None or cost.high_usd is None else (cost.low_usd, cost.high_usd)
     training = StageCost(
         stage="train",
@@ -96,12 +97,17 @@ def _evaluation(
     )
 
 
+def _written(choice: Recommendation, chosen: Hyperparameters) -> int:
+    """Return the bytes of what is trained, as it is saved: an adapter, or a whole model."""
+    return 4 * (chosen.parameters if choice.method == "full" else chosen.trainable_parameters)
+
+
 def _publication(
     recipe: Recipe, choice: Recommendation, chosen: Hyperparameters, hardware: Hardware
 ) -> StageCost:
     width = 4 if chosen.dtype == "float32" else 2
     base, form = width * chosen.parameters, "model" if choice.method == "full" else "adapter"
-    written = 4 * chosen.trainable_parameters
+    written = _written(choice, chosen)
     memory = base
     if choice.method != "full" and recipe.publish.kind == "merged":
         form, written, memory = "merged model", base, 4 * chosen.parameters

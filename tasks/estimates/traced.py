@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from tasks.contracts import MemoryEstimate
 from tasks.errors import ModelError, StageError
-from tasks.estimates.memory import device_interval
+from tasks.estimates.memory import device_interval, ewc_bytes
 from tasks.estimates.setups import Setup
 from tasks.estimates.trace.case import TraceCase, TraceResult
 from tasks.processes import run_child
@@ -68,6 +68,7 @@ def case_for(setup: Setup) -> TraceCase:
         attention=setup.attention,
         device="cpu" if setup.on_cpu else "cuda",
         frozen=("lora_A",) if setup.variant == "lora_fa" else (),
+        freeze=setup.freeze,
     )
 
 
@@ -103,18 +104,19 @@ def traced_estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate
     assert setup.devices == 1, "the trace is of one device"
     (found,) = trace_cases([case_for(setup)])
     phase = max(found.peaks, key=lambda name: found.peaks[name])
-    frozen = found.weights_bytes + found.adapter_bytes + found.optimizer_bytes
+    held = ewc_bytes(setup)  # the trace knows nothing of EWC
+    frozen = found.weights_bytes + held + found.adapter_bytes + found.optimizer_bytes
     gradients = found.gradients_bytes if setup.accumulates or phase == "step" else 0
-    rest = found.peak_bytes - frozen - gradients
+    rest = found.peak_bytes + held - frozen - gradients
     low, high = device_interval(setup, frozen + gradients, rest)
     return MemoryEstimate(
-        weights_bytes=found.weights_bytes,
+        weights_bytes=found.weights_bytes + held,
         adapter_bytes=found.adapter_bytes,
         gradients_bytes=gradients,
         optimizer_bytes=found.optimizer_bytes,
         activations_bytes=rest,
         logits_bytes=0,
-        overhead_bytes=high - found.peak_bytes,
+        overhead_bytes=high - found.peak_bytes - held,
         low_bytes=low,
         high_bytes=high,
         available_bytes=available_bytes,

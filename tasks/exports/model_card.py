@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tasks.contracts import CostEstimate, MemoryEstimate, Review
+from tasks.contracts import CostEstimate, General, MemoryEstimate, Review, Splits
 from tasks.exports.lineage import Lineage, lineage_json
 from tasks.exports.loading_code import loading_code
 from tasks.reports.scorecard_markdown import scorecard_markdown
@@ -120,9 +120,25 @@ def _data(line: Lineage) -> str:
             f"The data gate said **{report.verdict}**. Rows are of the form {escaped(splits.format)}; "
             f"at most {splits.max_length:,} tokens each."
         ),
+        *_general(line.evidence.splits),
         *_reviews(report.reviews),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _general(splits: Splits) -> list[str]:
+    """Return which rows from beside the data set were replayed, or stood for what must be kept."""
+    told = []
+    uses = {"replay": "replayed in training", "reference": "EWC's reference"}
+    for name, use in uses.items():
+        rows: General | None = getattr(splits, name)
+        if rows is not None:
+            files = ", ".join(
+                f"{escaped(source.path.rsplit('/', 1)[-1])} (SHA-256 `{source.sha256}`)"
+                for source in rows.sources
+            )
+            told.append(f"- {use}: {rows.split.rows:,} of {rows.available_rows:,} rows of {files}")
+    return ["", "Rows from beside the data set, in none of its splits:", "", *told] if told else []
 
 
 def _reviews(reviews: Sequence[Review]) -> list[str]:
@@ -141,6 +157,9 @@ def _method(line: Lineage) -> str:
     choice = line.evidence.recommendation
     settings = {} if choice.hyperparameters is None else choice.hyperparameters.model_dump()
     settings["seed"] = line.evidence.checkpoint.seed
+    for name in ("freeze", "ewc", "replay"):
+        said = getattr(line.recipe, name)
+        settings |= {} if said is None else _said(name, said.model_dump())
     recoveries = line.evidence.checkpoint.recoveries
     for changed in recoveries:  # what was trained with, not what was planned
         settings |= {key.rpartition(".")[2]: value for key, value in changed.settings.items()}
@@ -159,6 +178,13 @@ def _method(line: Lineage) -> str:
     table = ["| setting | value |", "|---|---|", *rows]
     lines = ["## Method", "", *table, "", *changes, *reasons, *conflict]
     return "\n".join(lines) + "\n"
+
+
+def _said(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a section of the recipe says, without what it leaves out."""
+    return {
+        f"{name}.{key}": value for key, value in values.items() if value not in (None, (), False)
+    }
 
 
 def _resources(line: Lineage) -> str:

@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight of the base model is trained.
+"""Full fine-tuning: every weight of the base model is trained, or all but those of `freeze`.
 
     W <- W - learning_rate * AdamW(dL/dW)        for every W
 
@@ -15,9 +15,9 @@ __all__ = ["QUANTIZED", "base_dtype", "trainable_parameters"]
 QUANTIZED = False
 
 
-def trainable_parameters(parameters: int) -> int:
-    """Return how many of the model's parameters are trained: all of them."""
-    return parameters
+def trainable_parameters(parameters: int, frozen: int = 0) -> int:
+    """Return how many of the model's parameters are trained: all that `freeze` leaves."""
+    return parameters - frozen
 
 
 def base_dtype(_dtype: str) -> str:

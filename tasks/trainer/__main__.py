@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import DivergedError
+from tasks.methods.ewc import COPIES
 from tasks.processes import child_main
 from tasks.trainer import checkpoints, memory
 from tasks.trainer.bad_batch import with_bad_batch
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-#: A checkpoint holds the trained weights and two moments, all float32; a best copy the weights.
-CHECKPOINT_BYTES, BEST_BYTES = 12, 4
+#: A checkpoint holds the weights and two moments of the trained ones, all float32; a best copy the
+#: weights.
+WEIGHT_BYTES, MOMENT_BYTES = 4, 8
 
 
 def train(raw: dict[str, Any]) -> None:
@@ -65,9 +67,12 @@ def _train(spec: TrainSpec) -> None:
     _say_plan(spec, trainer, planned)
     start = _where_to_start(spec)
     facts = {} if start is None else checkpoints.facts_of(start)
-    trained, _total = parameter_counts(trainer)
+    trained, total = parameter_counts(trainer)
+    written = total if spec.method == "full" else trained
     copies = spec.training.save_total_limit + 1
-    checkpoints.ensure_room(spec.checkpoints, trained * copies * (CHECKPOINT_BYTES + BEST_BYTES))
+    one = written * 2 * WEIGHT_BYTES + trained * MOMENT_BYTES
+    anchor = 0 if spec.ewc is None else trained * COPIES * WEIGHT_BYTES
+    checkpoints.ensure_room(spec.checkpoints, one * copies + anchor)
     heartbeat.listen_to(trainer.model, spec.hyperparameters.gradient_accumulation_steps)
     watch = build_watch(spec, facts, began)
     trainer.remove_callback(PrinterCallback)
@@ -131,7 +136,7 @@ def _where_to_start(spec: TrainSpec) -> Path | None:
 
 def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
     chosen = spec.hyperparameters
-    rows, tokens = spec.train.rows, spec.train.tokens
+    rows, tokens = spec.trained.rows, spec.trained.tokens
     packed = f" packed into {planned.sequences:,} sequences" if spec.dataset.packing else ""
     epochs = planned.steps / planned.steps_an_epoch
     tell(
@@ -142,9 +147,11 @@ def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
     tell(
         f"a step: {chosen.per_device_train_batch_size} sequences x "
         f"{chosen.gradient_accumulation_steps} accumulated x {spec.training.num_processes} "
-        f"process(es), about {tokens * a_step:,.0f} tokens, {spec.train.loss_tokens * a_step:,.0f} "
+        f"process(es), about {tokens * a_step:,.0f} tokens, {spec.trained.loss_tokens * a_step:,.0f} "
         "of them learned"
     )
+    if spec.replay is not None:
+        tell(f"replay: {spec.replay.split.rows:,} of the {rows:,} rows are general ones")
     trained, total = parameter_counts(trainer)
     scale = chosen.effective_scale
     tell(

@@ -14,8 +14,10 @@ from tasks.encoding import Encoder
 from tasks.errors import RecipeError
 from tasks.loading import load_base, load_tokenizer
 from tasks.methods import METHODS
+from tasks.methods.freezing import freeze
+from tasks.trainer.anchor import anchor_of
 from tasks.trainer.loop import loop_class
-from tasks.trainer.rows import count_labels, encode_split
+from tasks.trainer.rows import count_labels, encode_split, encode_trained
 from tasks.trainer.spec import TrainSpec
 from tasks.trainer.variants import keep_start, variant_of
 
@@ -71,7 +73,8 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     """Return the trainer, ready to train, and its schedule.
 
     Raises:
-        RecipeError: An optimizer or tracker that does not exist or is not installed.
+        RecipeError: An optimizer or tracker that does not exist or is not installed, or `freeze`
+            names what the model does not have.
         DataError: The rows are not those that were prepared.
         ModelError: The base model does not load.
     """
@@ -83,13 +86,15 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         trust_remote_code=spec.model.trust_remote_code,
     )
     encoder = Encoder(tokenizer, spec.dataset, spec.row_type)
-    train = encode_split(spec, encoder, spec.train)
+    train = encode_trained(spec, encoder)
     model = load_base(
         spec.base_path,
         spec.model,
         dtype=method.base_dtype(spec.hyperparameters.dtype),
         quantization=spec.quantization if method.QUANTIZED else None,
     )
+    if spec.freeze is not None:
+        freeze(model, spec.freeze)
     variant = variant_of(spec)
     trainer = loop_class(variant, spec.lora)(
         model=model,
@@ -105,6 +110,7 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         variant.adapt(trainer.model)
     _keep_adapters_in_float32(trainer)
     keep_start(spec, trainer.model)
+    cast("Any", trainer).anchor = anchor_of(spec, trainer.model, encoder)
     _nothing_was_lost(spec, trainer)
     planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
@@ -198,9 +204,10 @@ def _nothing_was_lost(spec: TrainSpec, trainer: SFTTrainer) -> None:
     rows = cast("Dataset", trainer.train_dataset)
     packed = "seq_lengths" in rows.column_names
     count = sum(map(len, rows["seq_lengths"])) if packed else len(rows)
-    assert count == spec.train.rows, f"{count} rows reach the trainer, not {spec.train.rows}"
-    labels = count_labels(rows)
-    assert labels == spec.train.loss_tokens, f"{labels} labels, not {spec.train.loss_tokens}"
+    wanted = spec.trained.rows
+    assert count == wanted, f"{count} rows reach the trainer, not {wanted}"
+    labels, learned = count_labels(rows), spec.trained.loss_tokens
+    assert labels == learned, f"{labels} labels, not {learned}"
     if spec.evaluates:
         count = len(cast("Dataset", trainer.eval_dataset))
         assert count == spec.validation.rows, f"{count} rows, not {spec.validation.rows}"

@@ -2,6 +2,7 @@
 
 A variant of LoRA may bring its own optimizer, a penalty on the training loss, and an act after each
 step; what TRL calls the loss is not the model's own, so a penalty that PEFT adds there is lost.
+EWC's penalty is added here too: to the training loss, never to that of validation.
 
 transformers' `eval_loss` is a mean of batch means; it changes with the batch size and the number of
 processes. Here it is the mean over all loss-bearing validation tokens, sum / count, and evaluating
@@ -14,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import DivergedError
+from tasks.methods import ewc
 from tasks.recipe import LoraSection
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel
     from trl import SFTTrainer
+
+    from tasks.methods.ewc import Anchor
 
 __all__ = ["diverged", "loop_class", "validation_loss"]
 
@@ -48,21 +52,28 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
     class Loop(SFTTrainer):
         """SFTTrainer whose `eval_loss` is exact and whose training loss is finite."""
 
+        #: What EWC holds the weights to; None without it.
+        anchor: Anchor | None = None
+
         def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - theirs
             if hasattr(variant, "make_optimizer") and self.optimizer is None:
                 self.optimizer = variant.make_optimizer(self.model, self.args, lora)
             return super().create_optimizer(model)
 
         def compute_loss(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - TRL's signature
-            loss = super().compute_loss(*args, **kwargs)
             if not cast("PreTrainedModel", self.model).training:
-                return loss
+                return super().compute_loss(*args, **kwargs)
+            # Made first, so that its backward pass is last and finds every gradient there.
+            pull = None if self.anchor is None else ewc.penalty(self.model, self.anchor)
+            loss = super().compute_loss(*args, **kwargs)
             if not math.isfinite(loss.item()):
                 rate = self.args.learning_rate
                 raise diverged(rate, self.state.global_step + 1, f"the loss became {loss.item()}")
             if hasattr(variant, "penalty"):
                 # The losses of accumulated batches are summed, each divided by all their tokens.
                 loss = loss + variant.penalty(self.model) / self.current_gradient_accumulation_steps
+            if pull is not None:
+                loss = loss + pull / self.current_gradient_accumulation_steps
             return loss
 
         def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:  # noqa: ANN401

@@ -18,9 +18,12 @@ from tasks.trainer.spec import TrainSpec
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from tasks.contracts import Split
+    from tasks.contracts import General, Split
 
-__all__ = ["count_labels", "encode_split"]
+__all__ = ["count_labels", "encode_general", "encode_split", "encode_trained"]
+
+#: Token ids and labels of every row.
+Encodings = tuple[list[list[int]], list[list[int]]]
 
 
 def encode_split(spec: TrainSpec, encoder: Encoder, split: Split) -> Dataset:
@@ -32,6 +35,36 @@ def encode_split(spec: TrainSpec, encoder: Encoder, split: Split) -> Dataset:
     """
     from datasets import Dataset
 
+    ids, labels = _encoded(spec, encoder, split)
+    return Dataset.from_dict({"input_ids": ids, "labels": labels})
+
+
+def encode_trained(spec: TrainSpec, encoder: Encoder) -> Dataset:
+    """Return the training split, and after it the rows that are replayed.
+
+    Raises:
+        DataError: As `encode_split`, of either.
+    """
+    from datasets import Dataset
+
+    ids, labels = _encoded(spec, encoder, spec.train)
+    if spec.replay is not None:
+        more_ids, more_labels = encode_general(spec, encoder, spec.replay)
+        ids, labels = ids + more_ids, labels + more_labels
+    return Dataset.from_dict({"input_ids": ids, "labels": labels})
+
+
+def encode_general(spec: TrainSpec, encoder: Encoder, rows: General) -> Encodings:
+    """Return ids and labels of rows that stand beside the data set, in their own shape.
+
+    Raises:
+        DataError: As `encode_split`.
+    """
+    own = Encoder(encoder.tokenizer, spec.dataset, rows.row_type)
+    return _encoded(spec, own, rows.split)
+
+
+def _encoded(spec: TrainSpec, encoder: Encoder, split: Split) -> Encodings:
     ids: list[list[int]] = []
     labels: list[list[int]] = []
     learned = 0
@@ -42,7 +75,7 @@ def encode_split(spec: TrainSpec, encoder: Encoder, split: Split) -> Dataset:
         learned += sum(encoded.loss_mask)
     _agree(split.path, "rows", len(ids), split.rows)
     _agree(split.path, "loss-bearing tokens", learned, split.loss_tokens)
-    return Dataset.from_dict({"input_ids": ids, "labels": labels})
+    return ids, labels
 
 
 def count_labels(dataset: Dataset) -> int:

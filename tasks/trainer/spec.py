@@ -8,16 +8,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from tasks.contracts import Hyperparameters, MemoryEstimate, Method, Record, Recovery, Split
+from tasks.contracts import (
+    General,
+    Hyperparameters,
+    MemoryEstimate,
+    Method,
+    Record,
+    Recovery,
+    Split,
+    Splits,
+)
 from tasks.recipe import (
     DatasetSection,
+    EwcSection,
+    FreezeSection,
     LoraSection,
     ModelSection,
     QuantizationSection,
     TrainingSection,
 )
 
-__all__ = ["TrainSpec"]
+__all__ = ["GENERAL", "TrainSpec", "beside", "recorded"]
+
+#: Fields of Splits whose rows stand beside the data set.
+GENERAL = ("replay", "reference")
 
 
 class TrainSpec(Record):
@@ -30,6 +44,8 @@ class TrainSpec(Record):
     base_sha256: str
     method: Method
     model: ModelSection
+    freeze: FreezeSection | None = None
+    ewc: EwcSection | None = None
     lora: LoraSection
     quantization: QuantizationSection
     dataset: DatasetSection
@@ -42,6 +58,19 @@ class TrainSpec(Record):
     train: Split
     validation: Split
     recoveries: tuple[Recovery, ...] = ()
+    replay: General | None = None
+    reference: General | None = None
+
+    @property
+    def trained(self) -> Split:
+        """All that is trained, in numbers: the training split and what is replayed beside it."""
+        if self.replay is None:
+            return self.train
+        more = self.replay.split
+        sums = {
+            k: getattr(self.train, k) + getattr(more, k) for k in ("rows", "tokens", "loss_tokens")
+        }
+        return self.train.model_copy(update=sums)
 
     @property
     def home(self) -> Path:
@@ -57,3 +86,24 @@ class TrainSpec(Record):
     def evaluates(self) -> bool:
         """Whether validation rows are looked at during training."""
         return self.training.eval_strategy != "no" and self.validation.rows > 0
+
+
+def beside(splits: Splits, root: Path) -> dict[str, General | None]:
+    """Return the general rows of a run, their paths absolute."""
+    found: dict[str, General | None] = {}
+    for name in GENERAL:
+        rows: General | None = getattr(splits, name)
+        if rows is not None:
+            split = rows.split.model_copy(update={"path": str(root / rows.split.path)})
+            rows = rows.model_copy(update={"split": split})
+        found[name] = rows
+    return found
+
+
+def recorded(splits: Splits, root: Path) -> dict[Path, str]:
+    """Return every file that training rests on, with the hash it was prepared with."""
+    general = [rows for name in GENERAL if (rows := getattr(splits, name)) is not None]
+    read = [splits.train, splits.validation, *(rows.split for rows in general)]
+    sources = [*splits.sources, *(source for rows in general for source in rows.sources)]
+    hashes = {root / split.path: split.sha256 for split in read}
+    return hashes | {Path(source.path): source.sha256 for source in sources}

@@ -15,6 +15,7 @@ from torch import nn
 from tasks.errors import ModelError, RecipeError
 from tasks.estimates.trace.case import TraceCase
 from tasks.estimates.trace.quantized import give_storages, quantize
+from tasks.methods.freezing import freeze
 
 __all__ = ["build", "decoder_layers", "depth_of", "give_fake_storages", "read_config"]
 
@@ -77,6 +78,8 @@ def build(case: TraceCase, depth: int) -> Any:  # noqa: ANN401 - a model
     for name, parameter in model.named_parameters():
         if any(part in name for part in case.frozen):
             parameter.requires_grad_(False)
+    if case.freeze is not None:
+        freeze(model, case.freeze)
     model.config.use_cache = False
     model.train()
     return model

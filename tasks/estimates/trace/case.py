@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from tasks.contracts import Record
+from tasks.recipe import FreezeSection
 
 __all__ = ["Quantization", "TraceCase", "TraceResult"]
 
@@ -31,6 +32,7 @@ class TraceCase(Record):
         accumulates: Gradients of earlier micro-batches are there during the step.
         keeps_outputs: The loop holds the model's outputs (logits) until the next step, as simple
             loops do; TRL's trainer does not.
+        freeze: The recipe's section; the model is then traced whole, for its layers differ.
         frozen: Parameters whose name has one of these are not trained (LoRA-FA: `lora_A`).
     """
 
@@ -50,6 +52,7 @@ class TraceCase(Record):
     device: Literal["cuda", "cpu"] = "cuda"
     keeps_outputs: bool = False
     frozen: tuple[str, ...] = ()
+    freeze: FreezeSection | None = None
 
 
 class TraceResult(Record):

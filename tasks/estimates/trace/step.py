@@ -47,7 +47,7 @@ def trace(case: TraceCase) -> TraceResult:
         RecipeError: The adapter cannot be built.
     """
     depth = depth_of(read_config(case))
-    if depth <= DEPTHS[-1]:
+    if depth <= DEPTHS[-1] or case.freeze is not None:
         found = measure(case, depth)
         return _result(found, whole=True)
     low, high = (measure(case, d) for d in DEPTHS)

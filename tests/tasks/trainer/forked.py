@@ -18,7 +18,7 @@ from typing import Any
 
 from tasks.contracts import Recommendation, Split
 from tasks.recipe import Recipe
-from tasks.trainer.spec import TrainSpec
+from tasks.trainer.spec import TrainSpec, beside
 from tests.records import make_recommendation, make_splits
 
 __all__ = ["Ended", "begin", "make_spec", "run", "spec_of", "weights_sha256"]
@@ -59,6 +59,7 @@ def make_spec(
             "train": splits.train.model_copy(update=here),
             "validation": splits.validation.model_copy(update=there),
         }
+        | beside(splits, folder)
     )
 
 
@@ -76,6 +77,8 @@ def spec_of(
         base_sha256="0" * 64,
         method=recommendation.method,  # ty: ignore[invalid-argument-type]
         model=recipe.model,
+        freeze=recipe.freeze,
+        ewc=recipe.ewc,
         lora=recipe.lora,
         quantization=recipe.quantization,
         dataset=recipe.dataset,
