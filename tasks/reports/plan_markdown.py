@@ -49,7 +49,7 @@ def resolved_settings(
         if section in ("lora", "quantization") and not _applies(section, choice.method):
             continue
         values = getattr(recipe, section)
-        for key in type(values).model_fields:
+        for key in (*type(values).model_fields, *(values.model_extra or {})):
             name, own = f"{section}.{key}", getattr(values, key)
             value = resolved.get(name, own)
             if value is None or value == {} or key in _of_other_variants(chosen.variant):

@@ -54,8 +54,9 @@ def written(recipe: Recipe, data: Splits, choice: Recommendation) -> str:
 
 
 def test_every_setting_of_the_training_is_there_with_its_origin() -> None:
-    recipe, data, choice = planned(lora={"r": 8}, training={"seed": 7})
+    recipe, data, choice = planned(lora={"r": 8}, training={"seed": 7, "adam_beta2": 0.95})
     rows = {key: (value, source) for key, value, source in resolved_settings(recipe, data, choice)}
+    assert rows["training.adam_beta2"] == ("0.95", "recipe"), "handed on to SFTConfig"
     assert choice.hyperparameters is not None
     assert rows["lora.r"] == ("8", "recipe")
     assert rows["training.seed"] == ("7", "recipe")
@@ -74,7 +75,7 @@ def test_every_setting_of_the_training_is_there_with_its_origin() -> None:
         assert left_out <= {
             "eval_steps", "save_steps", "early_stopping_patience", "modules_to_save", "init_r",
             "target_r", "tinit", "tfinal", "deltaT", "beta1", "beta2", "orth_reg_weight",
-            "loraplus_lr_ratio",
+            "loraplus_lr_ratio", "hang_timeout_minutes",
         }  # fmt: skip
 
 
