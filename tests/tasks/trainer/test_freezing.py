@@ -128,4 +128,4 @@ def test_the_closed_form_follows_the_trace(freeze: dict[str, Any], checkpointing
     assert found.optimizer_bytes == pytest.approx(closed.optimizer_bytes, rel=1e-3)
     assert found.weights_bytes == pytest.approx(closed.weights_bytes, rel=1e-3)
     assert 0.96 < allocated_bytes(setup) / found.peak_bytes < 1.08
-    assert allocated_bytes(setup) < 0.8 * allocated_bytes(whole)
+    assert allocated_bytes(setup) < 0.9 * allocated_bytes(whole)
