@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from flows import answers
 from flows.recommend_flags import DEFAULTS, READERS, ROWS, SEQ_LEN, WORDS, Flags
-from flows.row_guess import guess_rows
+from flows.row_guess import facts_beside, guess_rows
 from tasks.base_model import find_path, hub_config, read_config
 from tasks.contracts import Method
 from tasks.errors import ModelError, RecipeError
@@ -106,7 +106,7 @@ def facts_from_flags(flags: Flags) -> Answered:
         eight_bit=given.get("quantization") == "int8",
         dtype=given.get("dtype") or (recipe.model.dtype if recipe else "auto"),
         method=method,
-        **_beside(recipe, data),
+        **facts_beside(recipe, data["rows"], data["train_tokens"]),
         lora=lora,
         quantization=quantization,
         training=training,
@@ -259,21 +259,6 @@ def _data(
         "insists": recipe.validation.allow_few_rows,
     }
     return data, guess.source
-
-
-def _beside(recipe: Recipe | None, data: dict[str, Any]) -> dict[str, Any]:
-    """Return what the recipe freezes, and its general rows taken to be as long as the others."""
-    if recipe is None:
-        return {}
-    mean = data["train_tokens"] / data["rows"]
-    replayed = recipe.replay.rows_beside(data["rows"]) if recipe.replay else 0
-    return {
-        "freeze": recipe.freeze,
-        "ewc": recipe.ewc is not None,
-        "reference_tokens": round(recipe.ewc.samples * mean) if recipe.ewc else 0,
-        "replay_rows": replayed,
-        "replay_tokens": round(replayed * mean),
-    }
 
 
 def _understood(given: dict[str, Any], flags: Flags) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tasks.base_model import find_path
 from tasks.contracts import Record
 from tasks.errors import DataError
 from tasks.recipe import DatasetSection, Recipe
 
-__all__ = ["BYTES_PER_TOKEN", "RowGuess", "guess_rows"]
+__all__ = ["BYTES_PER_TOKEN", "RowGuess", "facts_beside", "guess_rows"]
 
 #: Heuristic: English text in current vocabularies; keys and braces of a row count as text.
 BYTES_PER_TOKEN = 4
@@ -89,3 +90,18 @@ def _measure(path: Path) -> tuple[int, int, int]:
         lengths = lengths[1:] if path.suffix == ".csv" else lengths
     longest = max(lengths, default=0)
     return len(lengths), sum(lengths), -(-longest // BYTES_PER_TOKEN)
+
+
+def facts_beside(recipe: Recipe | None, rows: int, tokens: int) -> dict[str, Any]:
+    """Return what a recipe freezes, and its general rows, taken to be as long as the others."""
+    if recipe is None:
+        return {}
+    mean = tokens / rows
+    replayed = recipe.replay.rows_beside(rows) if recipe.replay else 0
+    return {
+        "freeze": recipe.freeze,
+        "ewc": recipe.ewc is not None,
+        "reference_tokens": round(recipe.ewc.samples * mean) if recipe.ewc else 0,
+        "replay_rows": replayed,
+        "replay_tokens": round(replayed * mean),
+    }

@@ -12,8 +12,8 @@ from tasks.arguments.words import NAMES, dollars, gib, needs, percent, price
 from tasks.contracts import MemoryEstimate, Method
 from tasks.estimates.facts import Facts
 from tasks.estimates.hardware import Hardware, card, cards
-from tasks.estimates.memory import OPTIMIZERS
 from tasks.estimates.plan import least_memory, make_plan, plan_memory, pure_half_memory
+from tasks.estimates.widths import OPTIMIZERS
 
 __all__ = ["conflict", "lifts_of", "warnings", "why_not", "would_change"]
 

@@ -6,9 +6,9 @@ A step is largest at one of a few moments (not at their sum):
     inside backward      W + O + kept + one live layer, and gradients so far
     optimizer step       W + G + O + temporaries
 
-W weights (and what EWC keeps of them), G gradients (also held during the first two once they accumulate), O optimizer states,
-all per device; sharded over N devices each holds 1/N of them, two gathered layers and the embedding
-and head. What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from
+W weights (and what EWC keeps of them), G gradients (also held during the first two once they
+accumulate), O optimizer states, all per device; sharded over N devices each holds 1/N of them, two
+gathered layers and the embedding and head. What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from
 the exact trace is in `bench/results/estimate.json`. The figure of the device adds allocator slack
 and context; its factors are heuristics, so an interval is given and `high_bytes` decides what fits.
 """
@@ -23,6 +23,7 @@ from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, sc
 from tasks.estimates.frozen import Frozen, frozen_by
 from tasks.estimates.parameters import adapter_parameters
 from tasks.estimates.setups import Setup
+from tasks.estimates.widths import FOREACH, OPTIMIZERS, PACKED
 from tasks.methods.ewc import COPIES
 
 __all__ = [
@@ -31,25 +32,6 @@ __all__ = [
 ]
 
 GIB = 2**30
-
-
-#: Bytes of a quantized weight. 4 bits: packed, its scale per block of 64, doubly quantized in blocks
-#: of 256; int8 has a scale per row, too few to count.
-PACKED = {"nf4-double": 0.5 + 1 / 64 + 4 / (64 * 256), "nf4": 0.5 + 4 / 64, "int8": 1.0}
-
-#: Moments kept per parameter and bytes of each; None: as wide as the parameter.
-OPTIMIZERS: dict[str, tuple[int, float | None]] = {
-    "adamw_bnb_8bit": (2, 1 + 4 / 256),
-    "adamw_8bit": (2, 1 + 4 / 256),
-    "paged_adamw_8bit": (2, 1 + 4 / 256),
-    "lion_8bit": (1, 1 + 4 / 256),
-    "paged_lion_8bit": (1, 1 + 4 / 256),
-    "sgd": (0, None),
-    "adafactor": (0, None),
-}
-
-#: Optimizers whose step goes over all tensors at once, with a copy of the gradients.
-FOREACH = ("adamw_torch",)
 
 #: Heuristics of the device figure (methods.md 4.2): slack on states and on the rest, context.
 STATE_SLACK, REST_SLACK = 1.02, 1.15

@@ -39,7 +39,7 @@ def read(path: Path, column_names: Sequence[str] = ()) -> Iterator[RawRow]:
                     names = fields
                     continue
                 check_names(path, fields, names)
-            if text.strip():
+            if "\t" in text or text.strip():  # two empty fields are a row, not a blank line
                 refuse_conflict(path, line, text)
                 yield _row(line, text, names, fields) if whole else oversized(line, text)
     if first:
