@@ -255,6 +255,6 @@ def prose(rng: random.Random, held_out: bool) -> Messages:
 TASKS: dict[str, tuple[Task, float]] = {
     "extract": (extract, 17), "to_json": (to_json, 26), "to_lines": (to_lines, 8), "convert": (convert, 7),
     "repeat": (repeat, 13), "look_up": (look_up, 9), "conversation": (conversation, 7), "yes_or_no": (yes_or_no, 3),
-    "sort_text": (sort_text, 20), "sort_and_extract": (sort_and_extract, 24),
+    "sort_text": (sort_text, 14), "sort_and_extract": (sort_and_extract, 16),
     "topic": (topic, 5), "thesaurus": (thesaurus, 4), "rewrite": (rewrite, 5), "compose": (compose, 2), "prose": (prose, 7),
 }  # fmt: skip
