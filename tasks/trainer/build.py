@@ -17,6 +17,8 @@ from tasks.methods import METHODS
 from tasks.methods.freezing import freeze
 from tasks.trainer.anchor import anchor_of
 from tasks.trainer.loop import loop_class
+from tasks.trainer.order import GROUPED, lengths_of, measure
+from tasks.trainer.progress import tell
 from tasks.trainer.rows import count_labels, encode_split, encode_trained
 from tasks.trainer.spec import TrainSpec
 from tasks.trainer.variants import keep_start, variant_of
@@ -112,9 +114,26 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     keep_start(spec, trainer.model)
     cast("Any", trainer).anchor = anchor_of(spec, trainer.model, encoder)
     _nothing_was_lost(spec, trainer)
+    _group_where_it_pays(spec, trainer)
     planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
     return trainer, planned
+
+
+def _group_where_it_pays(spec: TrainSpec, trainer: SFTTrainer) -> None:
+    """Put rows of like length into a batch unless the recipe says which, or padding is cheap."""
+    if spec.dataset.packing or "train_sampling_strategy" in spec.training.handed_on():
+        return
+    args, micro_batch = trainer.args, spec.hyperparameters.per_device_train_batch_size
+    batch = micro_batch * args.gradient_accumulation_steps * args.world_size
+    lengths = lengths_of(cast("Dataset", trainer.train_dataset))
+    padding = measure(lengths, micro_batch, batch, args.seed)
+    if padding.pays:
+        args.train_sampling_strategy = GROUPED
+        tell(
+            f"rows of like length share a batch: padding is {padding.grouped:.1%} of it instead of "
+            f"{padding.at_random:.1%} (training.train_sampling_strategy: random mixes them)"
+        )
 
 
 def parameter_counts(trainer: SFTTrainer) -> tuple[int, int]:

@@ -4,6 +4,9 @@ A variant of LoRA may bring its own optimizer, a penalty on the training loss, a
 step; what TRL calls the loss is not the model's own, so a penalty that PEFT adds there is lost.
 EWC's penalty is added here too: to the training loss, never to that of validation.
 
+The loss is computed at the positions that are learned, on a CPU too: TRL's fused head scores every
+position where Triton is missing, prompts and padding included, a fifth of a step of the quickstart.
+
 transformers' `eval_loss` is a mean of batch means; it changes with the batch size and the number of
 processes. Here it is the mean over all loss-bearing validation tokens, sum / count, and evaluating
 draws no random number, so that it cannot change what is trained.
@@ -17,11 +20,13 @@ from typing import TYPE_CHECKING, Any, cast
 from tasks.errors import DivergedError
 from tasks.methods import ewc
 from tasks.recipe import LoraSection
+from tasks.trainer.order import GROUPED, LikeLength, lengths_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    import torch
     from datasets import Dataset
     from transformers import PreTrainedModel
     from trl import SFTTrainer
@@ -49,11 +54,21 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
     """
     from trl import SFTTrainer
 
+    _score_learned_positions_only()
+
     class Loop(SFTTrainer):
         """SFTTrainer whose `eval_loss` is exact and whose training loss is finite."""
 
         #: What EWC holds the weights to; None without it.
         anchor: Anchor | None = None
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ANN401 - theirs
+            if self.args.train_sampling_strategy != GROUPED:
+                return super()._get_train_sampler(train_dataset)
+            a_step = self._train_batch_size * self.args.gradient_accumulation_steps
+            batch = a_step * self.args.world_size
+            lengths = lengths_of(cast("Dataset", self.train_dataset))
+            return LikeLength(lengths, batch, self.args.seed)
 
         def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - theirs
             if hasattr(variant, "make_optimizer") and self.optimizer is None:
@@ -87,6 +102,21 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
             return metrics
 
     return Loop
+
+
+def _score_learned_positions_only() -> None:
+    """Let TRL's head on a CPU pick the learned positions first, as it does on a GPU.
+
+    Its question is "is there Triton?", because fixed shapes matter to compiling devices; a CPU does
+    not compile. The kernels ask for themselves and still get the right answer.
+    """
+    from trl.kernels.chunked_logprob import _use_triton
+    from trl.trainer import utils
+
+    def picks_positions(device: torch.device) -> bool:
+        return device.type == "cpu" or _use_triton(device)
+
+    setattr(utils, "_use_triton", picks_positions)  # noqa: B010 - a checker forbids the plain form
 
 
 def validation_loss(trainer: SFTTrainer, loss_of: Callable[..., Any]) -> dict[str, float]:

@@ -19,8 +19,7 @@ from tasks.deaths import Death, explain_death, oom_kills
 from tasks.errors import FinetuneError, FolderError, OutOfMemoryError, StageError
 from tasks.processes import run_child
 from tasks.watchdog import Watchdog
-
-GROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+from tests.control_groups import EITHER_VERSION, control_group
 
 
 def ended(folder: Path, watchdog: Watchdog | None = None, **spec: Any) -> FinetuneError:
@@ -39,22 +38,8 @@ def ended(folder: Path, watchdog: Watchdog | None = None, **spec: Any) -> Finetu
 @pytest.fixture
 def group() -> Iterator[Path]:
     """A control group whose members may hold 64 MiB."""
-    home = next((g for g in GROUPS if os.access(g, os.W_OK)), None)
-    if home is None:
-        pytest.skip("this user may not make control groups")
-    group = home / f"finetune-test-{os.getpid()}"
-    try:
-        group.mkdir()
-        limit = group / "memory.limit_in_bytes"
-        (limit if limit.exists() else group / "memory.max").write_text(str(64 << 20))
-    except OSError:
-        pytest.skip("this machine's control groups do not limit memory")
-    yield group
-    for _ in range(50):
-        try:
-            return group.rmdir()
-        except OSError:
-            time.sleep(0.1)
+    with control_group(64 << 20, *EITHER_VERSION) as group:
+        yield group
 
 
 def test_a_child_killed_for_memory_is_told_from_one_killed_by_somebody(

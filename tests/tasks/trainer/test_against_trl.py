@@ -24,6 +24,7 @@ def test_the_same_seed_gives_trl_s_steps_and_weights(
     base: Path, tmp_path: Path, method: str
 ) -> None:
     training = {"logging_steps": 1, "seed": 11, "eval_strategy": "no"}
+    training |= {"train_sampling_strategy": "random"}
     recipe = make_recipe(
         base, tmp_path / "raw.jsonl", training=training, lora={"lora_dropout": 0.0}
     )

@@ -6,8 +6,6 @@ The children are started as always; what fails in them comes from a `sitecustomi
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from tasks.contracts import Checkpoint
 from tasks.trainer.attempts import train_in_children
 from tasks.trainer.spec import TrainSpec
+from tests.control_groups import VERSION_1, control_group
 from tests.records import chat_rows, make_recipe
 from tests.tasks.trainer.forked import make_spec, run, weights_sha256
 
@@ -133,21 +132,8 @@ def children() -> list[int]:
 @pytest.fixture
 def group() -> Iterator[Path]:
     """A control group whose members may take 160 MiB more than they had when they entered."""
-    home = Path("/sys/fs/cgroup/memory")
-    if not os.access(home, os.W_OK):
-        pytest.skip("no control groups of version 1, which leave what was taken before uncounted")
-    group = home / f"finetune-recovery-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "memory.limit_in_bytes").write_text(str(160 << 20))
-    except OSError:
-        pytest.skip("this machine's control groups do not limit memory")
-    yield group
-    for _ in range(50):
-        try:
-            return group.rmdir()
-        except OSError:
-            time.sleep(0.1)
+    with control_group(160 << 20, VERSION_1) as group:
+        yield group
 
 
 @pytest.mark.stress
