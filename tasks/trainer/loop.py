@@ -36,11 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["diverged", "loop_class", "validation_loss"]
 
 
-def diverged(learning_rate: float, step: int, what: str) -> DivergedError:
+def diverged(
+    learning_rate: float, step: int, what: str, ewc_weight: float | None = None
+) -> DivergedError:
     """Return the error for a run that went wrong numerically."""
+    pull = "" if ewc_weight is None else f" or of ewc.weight = {ewc_weight:g}"
     return DivergedError(
         f"training.learning_rate = {learning_rate:g}: {what} at step {step}; training was stopped "
-        f"and no result was kept. Try a third of it ({learning_rate / 3:.1g}) or a longer "
+        f"and no result was kept. Try a third of it ({learning_rate / 3:.1g}){pull} or a longer "
         "training.warmup_steps; if that does not help, look for broken rows in the data report."
     )
 
@@ -82,8 +85,9 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
             pull = None if self.anchor is None else ewc.penalty(self.model, self.anchor)
             loss = super().compute_loss(*args, **kwargs)
             if not math.isfinite(loss.item()):
-                rate = self.args.learning_rate
-                raise diverged(rate, self.state.global_step + 1, f"the loss became {loss.item()}")
+                what = f"the loss became {loss.item()}"
+                weight = None if self.anchor is None else self.anchor.weight
+                raise diverged(self.args.learning_rate, self.state.global_step + 1, what, weight)
             if hasattr(variant, "penalty"):
                 # The losses of accumulated batches are summed, each divided by all their tokens.
                 loss = loss + variant.penalty(self.model) / self.current_gradient_accumulation_steps

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import StageError
+from tasks.errors import DivergedError, StageError
 from tasks.processes import asked_to_stop, emit
 from tasks.trainer import checkpoints, memory
 from tasks.trainer.loop import diverged
@@ -121,8 +121,12 @@ class Watch:
         gradients = [p.grad for p in event["model"].parameters() if p.grad is not None]
         norm = float(get_total_norm(gradients))
         if not math.isfinite(norm):
-            rate = self.spec.hyperparameters.learning_rate
-            raise diverged(rate, state.global_step + 1, f"the gradient became {norm}")
+            raise self._diverged(state.global_step + 1, f"the gradient became {norm}")
+
+    def _diverged(self, step: int, what: str) -> DivergedError:
+        ewc = self.spec.ewc
+        rate = self.spec.hyperparameters.learning_rate
+        return diverged(rate, step, what, None if ewc is None else ewc.weight)
 
     def on_optimizer_step(
         self,
@@ -165,17 +169,16 @@ class Watch:
         if "loss" not in logs:
             return
         assert self.loss is not None
-        rate = self.spec.hyperparameters.learning_rate
         norm = logs.get("grad_norm", 0.0)
         if not math.isfinite(norm) and self.spec.hyperparameters.dtype != "float16":
-            raise diverged(rate, state.global_step, f"the gradient became {norm}")
+            raise self._diverged(state.global_step, f"the gradient became {norm}")
         first = next(entry["loss"] for entry in state.log_history if "loss" in entry)
         vocabulary = event["model"].config.get_text_config().vocab_size
         lost = self.loss > 2 * max(first, math.log(vocabulary))
         self.bad_logs = self.bad_logs + 1 if lost else 0
         if self.bad_logs >= BAD_LOGS:
             what = f"the loss rose from {first:.2f} to {self.loss:.2f}"
-            raise diverged(rate, state.global_step, what)
+            raise self._diverged(state.global_step, what)
 
     def on_evaluate(
         self,
@@ -187,8 +190,7 @@ class Watch:
         """Keep the best weights by validation loss, stop when it no longer falls, save."""
         loss = self.validation_loss = float(event["metrics"]["eval_loss"])
         if not math.isfinite(loss):
-            rate = self.spec.hyperparameters.learning_rate
-            raise diverged(rate, state.global_step, f"the validation loss became {loss}")
+            raise self._diverged(state.global_step, f"the validation loss became {loss}")
         better = state.best_metric is None or loss < state.best_metric
         if better and self.spec.training.load_best_model_at_end:
             self._keep_best(state, event["model"])

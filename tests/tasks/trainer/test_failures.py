@@ -14,6 +14,7 @@ import pytest
 from tasks.errors import OutOfMemoryError
 from tasks.trainer.bad_batch import rows_in
 from tasks.trainer.failures import explain
+from tasks.trainer.loop import diverged
 from tasks.trainer.spec import TrainSpec
 from tests.records import chat_rows, make_recipe
 from tests.tasks.trainer.forked import Ended, make_spec, run
@@ -59,6 +60,11 @@ def test_a_loss_that_explodes_stops_the_run(base: Path, tmp_path: Path) -> None:
     spec = a_spec(tmp_path, base, "full", learning_rate=30.0, num_train_epochs=6.0)
     message = ended_plainly(spec, run(spec), "DivergedError", 2)
     assert "the loss rose from 5.9" in message
+
+
+def test_a_strong_pull_is_named_beside_the_rate() -> None:
+    assert "or of ewc.weight = 100 or a longer" in str(diverged(1e-3, 7, "it rose", 100.0))
+    assert "ewc" not in str(diverged(1e-3, 7, "it rose"))
 
 
 @pytest.mark.slow
