@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -40,13 +40,13 @@ def main() -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def generate() -> dict[str, str]:
+def generate(test_rows: Mapping[tuple[bool, bool, bool], int] = TEST_ROWS) -> dict[str, str]:
     """Return the text of every file by its name."""
     rng = random.Random(SEED)
     seen: set[str] = set()
     test = [
         unique(rng, seen, held_values=v, held_wording=w, held_template=t)
-        for (v, w, t), count in TEST_ROWS.items()
+        for (v, w, t), count in test_rows.items()
         for _ in range(count)
     ]
     rng.shuffle(test)
