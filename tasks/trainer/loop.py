@@ -66,12 +66,9 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
         anchor: Anchor | None = None
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ANN401 - theirs
-            if self.args.train_sampling_strategy != GROUPED:
-                return super()._get_train_sampler(train_dataset)
-            a_step = self._train_batch_size * self.args.gradient_accumulation_steps
-            batch = a_step * self.args.world_size
-            lengths = lengths_of(cast("Dataset", self.train_dataset))
-            return LikeLength(lengths, batch, self.args.seed)
+            if self.args.train_sampling_strategy == GROUPED:
+                return _like_length(self)
+            return super()._get_train_sampler(train_dataset)
 
         def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - theirs
             if hasattr(variant, "make_optimizer") and self.optimizer is None:
@@ -84,25 +81,20 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
             # Made first, so that its backward pass is last and finds every gradient there.
             pull = None if self.anchor is None else ewc.penalty(self.model, self.anchor)
             loss = super().compute_loss(*args, **kwargs)
-            if not math.isfinite(loss.item()):
-                what = f"the loss became {loss.item()}"
-                weight = None if self.anchor is None else self.anchor.weight
-                raise diverged(self.args.learning_rate, self.state.global_step + 1, what, weight)
+            _refuse_what_is_no_number(self, loss.item())
+            pulls = [] if pull is None else [pull]
             if hasattr(variant, "penalty"):
-                # The losses of accumulated batches are summed, each divided by all their tokens.
-                loss = loss + variant.penalty(self.model) / self.current_gradient_accumulation_steps
-            if pull is not None:
-                loss = loss + pull / self.current_gradient_accumulation_steps
-            return loss
+                pulls.append(variant.penalty(self.model))
+            # The losses of accumulated batches are summed, each divided by all their tokens.
+            return loss + sum(pulls) / self.current_gradient_accumulation_steps
 
         def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:  # noqa: ANN401
             cast("PreTrainedModel", self.model).eval()
             metrics = validation_loss(self, super().compute_loss)
             self._metrics["eval"].clear()
             self.log(dict(metrics))
-            self.control = self.callback_handler.on_evaluate(
-                self.args, self.state, self.control, metrics
-            )
+            told = self.callback_handler.on_evaluate
+            self.control = told(self.args, self.state, self.control, metrics)
             return metrics
 
     return Loop
@@ -121,6 +113,20 @@ def _score_learned_positions_only() -> None:
         return device.type == "cpu" or _use_triton(device)
 
     setattr(utils, "_use_triton", picks_positions)  # noqa: B010 - a checker forbids the plain form
+
+
+def _like_length(trainer: SFTTrainer) -> LikeLength:
+    args = trainer.args
+    a_step = trainer._train_batch_size * args.gradient_accumulation_steps * args.world_size
+    return LikeLength(lengths_of(cast("Dataset", trainer.train_dataset)), a_step, args.seed)
+
+
+def _refuse_what_is_no_number(trainer: SFTTrainer, loss: float) -> None:
+    if not math.isfinite(loss):
+        anchor: Anchor | None = cast("Any", trainer).anchor
+        weight = None if anchor is None else anchor.weight
+        step = trainer.state.global_step + 1
+        raise diverged(trainer.args.learning_rate, step, f"the loss became {loss}", weight)
 
 
 def validation_loss(trainer: SFTTrainer, loss_of: Callable[..., Any]) -> dict[str, float]:
