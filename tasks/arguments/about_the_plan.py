@@ -50,6 +50,8 @@ def _chosen(case: Case, method: Method) -> dict[str, Any]:
     known: dict[str, Any] = {
         "method": method,
         "name": NAMES[method],
+        "held": facts.replay_rows > 0
+        or (method == "full" and (facts.ewc or facts.freeze is not None)),
         "rate": settings.learning_rate,
         "usual_rate": usual,
         "rate_of_usual": float(f"{settings.learning_rate / usual:.12g}"),

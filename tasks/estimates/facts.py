@@ -25,8 +25,8 @@ class Facts(Record):
     """The facts of one run: the model, the data, the hardware, and what the user wants.
 
     `rows` are the training rows of one adapter, of which `repeats` say almost the same as another;
-    `train_tokens` and `loss_tokens` are what they hold, once; `length` is the longest sequence of a step. `insists` says that the recipe
-    wants to train on few rows. `replay_rows` are trained beside `rows`; `reference_tokens` are what
+    `train_tokens` and `loss_tokens` are what they hold, once; `length` is the longest sequence of a
+    step. `insists` says that the recipe wants to train on few rows. `replay_rows` are trained beside `rows`; `reference_tokens` are what
     EWC's Fisher is estimated on. What a section leaves at None is decided; what it sets, wins.
     `eight_bit` estimates a quantized base of 8 bits instead of 4, which is not trained here.
     """

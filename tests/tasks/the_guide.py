@@ -38,7 +38,7 @@ WARNS = {
     "lint.rows_full": "wants 10,000", "lint.rows_lora": "wants 1,000",
     "lint.rows_simple": "even for a simple task", "lint.rows_qlora": "QLoRA wants 500",
     "lint.save_steps": "beyond the last step", "lint.scale": "effective scale",
-    "lint.capacity": "capacity may bind", "targets.better": "attention only",
+    "lint.forgetting": "add replay", "lint.capacity": "capacity may bind", "targets.better": "attention only",
     "targets.minimum": "q and v only",
 }  # fmt: skip
 RANKS = ("simple", "medium", "complex", "very_complex", "near_full")
@@ -160,6 +160,8 @@ def _settings(told: _Told, facts: Facts, found: Recommendation) -> None:
     told.when(found.method == "lora" and not simple and facts.rows < 1000, "lint.rows_lora")
     told.when(found.method == "lora" and simple and facts.rows < 500, "lint.rows_simple")
     told.when(found.method == "qlora" and facts.rows < 500, "lint.rows_qlora")
+    held = facts.replay_rows > 0 or (full and (facts.ewc or facts.freeze is not None))
+    told.when(asked.continual != "none" and not held, "lint.forgetting")
     if full:
         return
     assert chosen.r is not None
