@@ -18,6 +18,9 @@ from tasks.recipe import ModelSection
 
 __all__ = ["BaseModelFiles", "find_path", "read_config", "resolve", "tokenizer_sha256"]
 
+#: A Hub that does not answer in so many seconds is not there; the local cache is looked at.
+HUB_SECONDS = 10.0
+
 #: What of a Hub repository is wanted: weights, configuration, tokenizer. Never pickles.
 TOKENIZER_PATTERNS = ["*.json", "*.model", "*.txt", "*.jinja", "LICENSE*"]
 HUB_PATTERNS = ["*.safetensors", *TOKENIZER_PATTERNS]
@@ -140,7 +143,14 @@ def _from_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
 
     wanted = f"model.model_name_or_path: {name}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=patterns,
+                local_files_only=not _hub_answers(name),
+            )
+        )
     except GatedRepoError:
         problem = f"is gated. Accept its terms at https://huggingface.co/{name} and set HF_TOKEN."
     except RevisionNotFoundError:
@@ -161,3 +171,18 @@ def _from_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
     except OSError as error:
         problem = f"could not be stored: {error}"
     raise ModelError(f"{wanted}: {problem}")
+
+
+def _hub_answers(name: str) -> bool:
+    """Ask the Hub once: a pinned revision is listed without asking, and that tries for 26 s."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    try:
+        HfApi().model_info(name, timeout=HUB_SECONDS)
+    except (OfflineModeIsEnabled, httpx2.TransportError):
+        return False
+    except (HfHubHTTPError, HFValidationError):
+        return True  # the download says what is wrong, and with which revision
+    return True

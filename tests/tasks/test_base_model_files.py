@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from tasks.base_model import read_config, resolve
 from tasks.errors import ModelError
 from tasks.recipe import ModelSection
+from tests.running import free_port
 from tests.tiny import build_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +100,18 @@ def test_a_hub_id_while_offline_is_one_line(tmp_path: Path) -> None:
     said = ask(tmp_path, "someone/something", HF_HUB_OFFLINE="1")
     assert "the Hub cannot be reached and no copy is in the local cache" in said
     assert "\n" not in said
+
+
+def test_a_hub_that_does_not_answer_is_told_at_once_for_a_pinned_revision_too(
+    tmp_path: Path,
+) -> None:
+    """A commit is listed without asking for it first, and a listing is tried for 26 s."""
+    began = time.monotonic()
+    said = ask(
+        tmp_path, "someone/something", "0" * 40, HF_ENDPOINT=f"http://127.0.0.1:{free_port()}"
+    )
+    assert "the Hub cannot be reached and no copy is in the local cache" in said
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("name", ["nowhere/at/all", "./nothing", "/no/such", "plain"])
