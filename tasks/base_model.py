@@ -13,13 +13,11 @@ from typing import Any
 
 from tasks.contracts import Record
 from tasks.errors import ModelError
+from tasks.hub import hub_answers
 from tasks.processes import CHECKOUT
 from tasks.recipe import ModelSection
 
 __all__ = ["BaseModelFiles", "find_path", "read_config", "resolve", "tokenizer_sha256"]
-
-#: A Hub that does not answer in so many seconds is not there; the local cache is looked at.
-HUB_SECONDS = 10.0
 
 #: What of a Hub repository is wanted: weights, configuration, tokenizer. Never pickles.
 TOKENIZER_PATTERNS = ["*.json", "*.model", "*.txt", "*.jinja", "LICENSE*"]
@@ -148,7 +146,7 @@ def _from_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
                 name,
                 revision=revision,
                 allow_patterns=patterns,
-                local_files_only=not _hub_answers(name),
+                local_files_only=not hub_answers(name, "model"),
             )
         )
     except GatedRepoError:
@@ -171,18 +169,3 @@ def _from_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
     except OSError as error:
         problem = f"could not be stored: {error}"
     raise ModelError(f"{wanted}: {problem}")
-
-
-def _hub_answers(name: str) -> bool:
-    """Ask the Hub once: a pinned revision is listed without asking, and that tries for 26 s."""
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-    try:
-        HfApi().model_info(name, timeout=HUB_SECONDS)
-    except (OfflineModeIsEnabled, httpx2.TransportError):
-        return False
-    except (HfHubHTTPError, HFValidationError):
-        return True  # the download says what is wrong, and with which revision
-    return True

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import DataError
+from tasks.hub import hub_answers
 from tasks.recipe import DatasetSection
 
 __all__ = ["files_in_folder", "files_on_hub", "is_hub_id"]
@@ -45,7 +46,7 @@ def files_on_hub(key: str, name: str, section: DatasetSection) -> dict[str, list
         DataError: There is no such repository, revision or configuration, it is private or gated,
             or the Hub cannot be reached and nothing was fetched before.
     """
-    if _offline():
+    if _offline() or not hub_answers(name, "dataset"):
         return files_in_folder(key, _fetched_before(key, name, section.revision), section.name)
     try:
         found = _builder(key, name, section.name, section.revision)
