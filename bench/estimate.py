@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from bench.trace_grid import setup_of
+from bench.trace_grid import DEVELOPED_ON, setup_of
 from bench.trace_grid import traced as grid
 from tasks.errors import FinetuneError
 from tasks.estimates.architecture import Architecture, architecture
-from tasks.estimates.memory import allocated_bytes
+from tasks.estimates.memory import allocated_bytes, estimate
 from tasks.estimates.setups import Setup
 from tasks.estimates.trace.case import TraceCase
 
@@ -68,29 +68,46 @@ def case_of(row: dict[str, Any]) -> TraceCase:
     )
 
 
-def closed_form(row: dict[str, Any]) -> int | None:
-    """Return the closed form's figure; None for adapters it does not know."""
+def setup_for(row: dict[str, Any]) -> Setup | None:
+    """Return what the closed form is asked; None for adapters it does not know."""
     adapter = row.get("adapter") or {}
     own = row["loop"] == "own"
     if own and (adapter.get("peft_type", "LORA") != "LORA"):
         return None
     full = row.get("method") == "full" or (own and not adapter)
-    return allocated_bytes(
-        Setup(
-            architecture=architecture(row["model"]),
-            method="full" if full else "lora",
-            pure_half=full,
-            r=None if full else adapter.get("r") or row["r"],
-            target_modules=_targets(adapter.get("target_modules") or row.get("targets")),
-            variant="dora" if adapter.get("use_dora") else "lora",
-            batch=row["batch"],
-            length=row["length"],
-            checkpointing=row.get("checkpointing", False),
-            fused_loss=row.get("fused", False),
-            optim="adamw_torch",
-            adapter_bytes=4 if own else 2,
-        )
+    return Setup(
+        architecture=architecture(row["model"]),
+        method="full" if full else "lora",
+        pure_half=full,
+        r=None if full else adapter.get("r") or row["r"],
+        target_modules=_targets(adapter.get("target_modules") or row.get("targets")),
+        variant="dora" if adapter.get("use_dora") else "lora",
+        batch=row["batch"],
+        length=row["length"],
+        checkpointing=row.get("checkpointing", False),
+        fused_loss=row.get("fused", False),
+        optim="adamw_torch",
+        adapter_bytes=4 if own else 2,
     )
+
+
+def interval(setup: Setup) -> list[int]:
+    """Return what the user is told: least and most that the device shows."""
+    told = estimate(setup, None)
+    return [told.low_bytes, told.high_bytes]
+
+
+def coverage(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how many published values lie in the interval, and how wide it is."""
+    known = [x for x in lines if x["interval"]]
+    inside = sum(x["interval"][0] <= x["bytes"] <= x["interval"][1] for x in known)
+    widths = [(high - low) / (high + low) for low, high in (x["interval"] for x in known)]
+    return {
+        "cases": len(known),
+        "inside": inside,
+        "above": sum(x["bytes"] > x["interval"][1] for x in known),
+        "median_half_width": round(statistics.median(widths), 4),
+    }
 
 
 def _targets(value: str | list[str] | None) -> str | tuple[str, ...]:
@@ -126,7 +143,12 @@ def rows() -> list[dict[str, Any]]:
             result = trace(case_of(row)) if model.config else None
         except (FinetuneError, RuntimeError, AssertionError, AttributeError) as error:
             result, line["not_traced"] = None, str(error).splitlines()[0][:160]
-        figures = {"traced": result.peak_bytes if result else None, "closed": closed_form(row)}
+        setup = setup_for(row)
+        figures = {
+            "traced": result.peak_bytes if result else None,
+            "closed": allocated_bytes(setup) if setup else None,
+        }
+        line["interval"] = interval(setup) if setup else None
         if model.config:
             figures |= rivals(model)
         line |= figures
@@ -158,11 +180,16 @@ def summary(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def grid_summary() -> dict[str, Any]:
-    """Return the closed form's error against the trace over the grid."""
+    """Return the closed form's error against the trace over the grid, before and after."""
     errors = [
         abs(allocated_bytes(setup_of(x["setup"])) / x["traced"]["peak_bytes"] - 1) for x in grid()
     ]
-    return {"cases": len(errors), "mean": statistics.mean(errors), "worst": max(errors)}
+    parts = {"developed_on": errors[:DEVELOPED_ON], "held_out": errors[DEVELOPED_ON:]}
+    return {
+        name: {"cases": len(part), "mean": statistics.mean(part), "worst": max(part)}
+        for name, part in (parts | {"all": errors}).items()
+        if part
+    }
 
 
 def main() -> None:
@@ -183,6 +210,9 @@ def main() -> None:
         "without_one_source": {
             source: {n: summary([x for x in judged if x["source"] != source], n) for n in names}
             for source in sorted({x["source"] for x in judged})
+        },
+        "interval": {
+            loop: coverage([x for x in judged if x["loop"] == loop]) for loop in ("own", "other")
         },
         "grid": grid_summary(),
         "cases": lines,

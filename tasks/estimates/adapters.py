@@ -21,12 +21,14 @@ from tasks.estimates.frozen import frozen_by
 from tasks.estimates.parameters import adapted, adapter_parameters
 from tasks.estimates.setups import Setup
 
-__all__ = ["inputs", "keeps_inputs", "per_token", "regime", "scores", "trained"]
+__all__ = ["in_forward", "inputs", "keeps_inputs", "per_token", "regime", "scores", "trained"]
 
 #: Families with layer norms, whose outputs are float32 under autocast.
 LAYER_NORM = ("bloom", "falcon", "gpt2", "gpt_neox", "opt", "phi")
 #: Families whose row in the table is with whole attention scores: they have no SDPA.
 EAGER = ("gemma2", "bloom")
+#: Families whose SDPA keeps whole scores too: it has to, for they drop some out.
+DROPS_SCORES = ("gpt2",)
 
 
 def trained(setup: Setup) -> int:
@@ -78,14 +80,38 @@ def keeps_inputs(setup: Setup) -> bool:
 def inputs(setup: Setup) -> float:
     """Return bytes a token and layer keeps as the inputs of all its linear layers, each once."""
     model = setup.architecture
-    kinds = {(x.name.partition(".")[0], x.in_features) for x in model.linears}
-    return _width(setup) * sum(size for _, size in kinds)
+    kinds = {(*_kind(x), x.name.endswith(OUTPUTS)) for x in model.linears}
+    return _width(setup) * sum(size for _, size, _ in kinds)
 
 
 def scores(setup: Setup) -> float:
     """Return bytes a token takes for whole attention scores inside the backward pass."""
-    eager = setup.attention == "eager" and setup.architecture.model_type not in EAGER
+    known = setup.architecture.model_type in EAGER + DROPS_SCORES
+    eager = setup.attention == "eager" and not known
     return 4.0 * setup.architecture.heads * setup.length if eager else 0.0
+
+
+def in_forward(setup: Setup) -> float:
+    """Return bytes a token more at the largest moment within a layer's forward pass.
+
+    Dropout: what it keeps, and the widest input in float32 (PEFT drops before it casts). Whole
+    scores of a family that drops some out: less than SDPA's, which has float32 copies.
+    """
+    more = _scores_less(setup)
+    if setup.dropout and setup.method == "lora":  # packed weights are unpacked at a larger moment
+        targets = setup.target_modules
+        more += _inputs(setup, targets, dropout=True) - _inputs(setup, None, dropout=False)
+        if _width(setup) == 2:
+            more += 4.0 * max(x.in_features for x in adapted(setup.architecture, targets))
+    return more
+
+
+def _scores_less(setup: Setup) -> float:
+    model = setup.architecture
+    eager = setup.attention == "eager" and model.model_type in DROPS_SCORES
+    if not eager or _width(setup) == 4:
+        return 0.0
+    return -5.0 * model.heads * setup.length - 6.0 * model.hidden
 
 
 def _width(setup: Setup) -> int:
@@ -110,7 +136,7 @@ def _numbers(model: Architecture, targets: str | tuple[str, ...] | None, *, shar
     if not shared:
         return sum(x.in_features for x in layers if "experts" not in x.name)
     # Attention's output is kept anyway.
-    kinds = {(x.name.partition(".")[0], x.in_features) for x in layers}
+    kinds = {_kind(x) for x in layers}
     return sum(
         size
         for kind, size in kinds
@@ -119,11 +145,17 @@ def _numbers(model: Architecture, targets: str | tuple[str, ...] | None, *, shar
 
 
 ATTENTION = ("self_attn", "attn", "attention", "self_attention")
+#: Layers that read what attention puts out, not what the others of its block read.
+OUTPUTS = ("o_proj", "attn.c_proj", "dense", "out_proj")
+
+
+def _kind(layer: Linear) -> tuple[str, int]:
+    """Return block and width of a layer's input: layers of one kind read one tensor."""
+    return layer.name.partition(".")[0], layer.in_features
 
 
 def _only_output(layers: tuple[Linear, ...], kind: tuple[str, int]) -> bool:
-    names = [x.name for x in layers if (x.name.partition(".")[0], x.in_features) == kind]
-    return all(name.endswith(("o_proj", "attn.c_proj", "dense", "out_proj")) for name in names)
+    return all(x.name.endswith(OUTPUTS) for x in layers if _kind(x) == kind)
 
 
 def _attention(setup: Setup) -> float:
@@ -134,5 +166,7 @@ def _attention(setup: Setup) -> float:
         return repeated
     if setup.attention != "eager" or model.model_type in EAGER:
         return 0.0
+    if model.model_type in DROPS_SCORES:
+        return _scores_less(setup)
     scores = 4 + width if width == 2 else 4
     return repeated + scores * model.heads * setup.length

@@ -8,9 +8,10 @@ A step is largest at one of a few moments (not at their sum):
 
 W weights (and what EWC keeps of them), G gradients (also held during the first two once they
 accumulate), O optimizer states, all per device; sharded over N devices each holds 1/N of them, two
-gathered layers and the embedding and head. What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from
-the exact trace is in `bench/results/estimate.json`. The figure of the device adds allocator slack
-and context; its factors are heuristics, so an interval is given and `high_bytes` decides what fits.
+gathered layers and the embedding and head. What layers and head keep stands in
+`tasks/estimates/activations.py`. How far this is from the exact trace is in
+`bench/results/estimate.json`. The figure of the device adds allocator slack and context; its factors
+are heuristics, so an interval is given and `high_bytes` decides what fits.
 """
 
 from __future__ import annotations
@@ -19,11 +20,19 @@ from typing import NamedTuple
 
 from tasks.contracts import MemoryEstimate
 from tasks.estimates.activations import amounts
-from tasks.estimates.adapters import inputs, keeps_inputs, per_token, regime, scores, trained
+from tasks.estimates.adapters import (
+    in_forward,
+    inputs,
+    keeps_inputs,
+    per_token,
+    regime,
+    scores,
+    trained,
+)
 from tasks.estimates.frozen import Frozen, frozen_by
 from tasks.estimates.parameters import adapter_parameters
 from tasks.estimates.setups import Setup
-from tasks.estimates.widths import FOREACH, OPTIMIZERS, PACKED
+from tasks.estimates.widths import OPTIMIZERS, PACKED, step_temporaries
 from tasks.methods.ewc import COPIES
 
 __all__ = [
@@ -72,6 +81,7 @@ class Standing(NamedTuple):
     kept_token: float
     inputs_token: float
     scores_token: float
+    forward_token: float
 
 
 class Peak(NamedTuple):
@@ -122,7 +132,7 @@ def estimate(setup: Setup, available_bytes: int | None) -> MemoryEstimate:
 
 
 def standing(setup: Setup) -> Standing:
-    """Return what does not depend on the batch, on checkpointing or on accumulation."""
+    """Return what does not depend on the batch, checkpointing or accumulation."""
     states = _states(setup)
     return Standing(
         setup=setup,
@@ -131,11 +141,12 @@ def standing(setup: Setup) -> Standing:
         gathered=_gathered(setup),
         regime=regime(setup),
         width=states.gradients / max(1, trained(setup)),
-        temporaries=_step_temporaries(setup, states),
+        temporaries=step_temporaries(setup, states.gradients),
         pull=_pull(setup),
         kept_token=per_token(setup),
         inputs_token=inputs(setup) if keeps_inputs(setup) else 0.0,
         scores_token=scores(setup),
+        forward_token=in_forward(setup),
     )
 
 
@@ -182,12 +193,18 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
     )
     if setup.method != "full" and setup.adapter_bytes == 2:  # nothing to cast
         now = now._replace(saved=now.saved - now.cast, cast=0.0)
+    now = now._replace(forward=now.forward + tokens * standing.forward_token)
     kept = layer = now.saved + tokens * standing.kept_token
-    live, again, copies = tokens * standing.scores_token, 0.0, 0.0
+    whole, live, again, copies = tokens * standing.scores_token, 0.0, 0.0, 0.0
+    # Where weights are unpacked, that is another moment than that of whole scores.
+    backward = max(whole, now.backward) if setup.method == "qlora" else whole + now.backward
     frozen = standing.frozen
     reached = model.layers - frozen.unreached
     if step.checkpointing:
-        kept, live = now.input + tokens * standing.inputs_token, layer + live
+        products = tokens * standing.inputs_token
+        kept, live = now.input + products, layer
+        if setup.dropout:  # computed again, a layer's products keep what they kept already
+            live -= products
         again = kept + now.input
         # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass;
         # sharded weights are cast before they are gathered.
@@ -203,9 +220,10 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
     return (
         (held, every + now.input + copies, now.head_forward),
         (held, every + now.input, now.head_backward),
-        (held + waits or head, every + live + now.backward, 0.0),
+        (held + waits or head, every + live + backward, 0.0),
         (held + waits or head, every - kept + again + now.forward, 0.0),
-        (held + waits or gradients - one, now.start + kept + live + now.backward, 0.0),
+        (held + waits or gradients - one, now.start + kept + live + backward, 0.0),
+        (held + waits or gradients - one, now.start + again + now.forward, 0.0),
         (gradients, now.input, embedding / devices),
         (gradients, 0.0, standing.temporaries / devices),
         (gradients, 0.0, standing.pull / devices),
@@ -272,21 +290,3 @@ def _gathered(setup: Setup) -> float:
     width = packed if setup.method == "qlora" else setup.base_bytes
     layer = model.linear_parameters / model.layers
     return 2 * layer * width + model.embedding_parameters * setup.base_bytes
-
-
-def _step_temporaries(setup: Setup, states: _States) -> float:
-    """Return what the optimizer takes for its step and gives back.
-
-    `foreach` takes a copy of all gradients, Adafactor some float32 copies of the largest tensor.
-    """
-    if setup.optim in FOREACH:
-        return states.gradients
-    model = setup.architecture
-    if setup.optim == "adamw_torch_loop" and setup.method == "full":
-        return 2.0 * model.vocabulary * model.hidden * (2 if setup.pure_half else 4)
-    if setup.optim == "adafactor":
-        largest = model.vocabulary * model.hidden
-        if setup.method != "full":
-            largest = max(x.in_features for x in model.linears) * (setup.r or 0)
-        return largest * (12 + (4 if setup.pure_half else 0))
-    return 0.0

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.trace_grid import drawn, setup_of, traced
+from bench.trace_grid import DEVELOPED_ON, drawn, setup_of, traced
 from tasks.estimates.memory import allocated_bytes
 
 #: What the error may be: CI fails when it gets worse.
-MEAN, WORST, CASES = 0.015, 0.06, 100
+MEAN, WORST, CASES = 0.015, 0.06, 200
 
 
 def error(line: dict[str, Any]) -> float:
@@ -21,12 +21,13 @@ def error(line: dict[str, Any]) -> float:
 def test_the_closed_form_is_near_the_trace() -> None:
     errors = [abs(error(line)) for line in traced()]
     assert len(errors) >= CASES
-    assert statistics.mean(errors) <= MEAN
-    assert max(errors) <= WORST
+    for part in (errors, errors[DEVELOPED_ON:]):
+        assert statistics.mean(part) <= MEAN
+        assert max(part) <= WORST
 
 
 def test_the_configurations_are_those_that_the_seed_draws() -> None:
-    first = drawn(240)
+    first = drawn(360)
     assert all(line["setup"] in first for line in traced())
 
 
