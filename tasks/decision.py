@@ -20,6 +20,7 @@ from tasks.arguments.case import Case, build_case
 from tasks.arguments.comparison import METHODS, comparison
 from tasks.arguments.reasons import reasons
 from tasks.arguments.rules import rules_version
+from tasks.arguments.sharing import refuse_profile
 from tasks.contracts import Advice, Alternative, Method, Recommendation
 from tasks.estimates.facts import Facts
 
@@ -32,10 +33,12 @@ def decide(facts: Facts) -> Recommendation:
     """Return the method and its settings, with every reason and what would change the answer.
 
     Raises:
-        RecipeError: Batch sizes that conflict, or target modules the model does not have.
+        RecipeError: Batch sizes that conflict, target modules the model does not have, or a way to
+            share the work that the method rules out.
     """
     case = build_case(facts)
     chosen = _choose(case)
+    refuse_profile(case, chosen)
     runner_up = _runner_up(case, chosen)
     others = tuple(m for m in METHODS if m != chosen)
     alternatives = tuple(_alternative(case, method, chosen) for method in others)

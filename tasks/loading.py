@@ -76,6 +76,7 @@ def load_base(
     *,
     dtype: str,
     quantization: QuantizationSection | None = None,
+    sharded: bool = False,
 ) -> PreTrainedModel:
     """Load the base model onto this process's device; 4-bit if `quantization` is given.
 
@@ -84,6 +85,7 @@ def load_base(
         model: The recipe's section (attention, remote code).
         dtype: `float32`, `bfloat16` or `float16`; also the compute dtype of a 4-bit base.
         quantization: The recipe's section for QLoRA, else None.
+        sharded: Whether it is going to be cut up; it stays in main memory until then.
 
     Raises:
         ModelError: The checkpoint does not load.
@@ -101,7 +103,7 @@ def load_base(
             attn_implementation=model.attn_implementation,
             trust_remote_code=model.trust_remote_code,
             use_safetensors=True,
-            device_map={"": device()},
+            device_map={"": "cpu" if sharded else device()},
             **extra,
         )
     except (OSError, ValueError, ImportError, KeyError) as error:

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.sections.adapter import LoraSection, QuantizationSection
 from tasks.sections.continual import FULL_ONLY, EwcSection, FreezeSection, ReplaySection
 from tasks.sections.section import Fraction, Section, Share
+from tasks.sections.sharding import why_not_sharded
 from tasks.sections.sources import Format, LabelNames, Sources
 from tasks.sections.training import TrainingSection
 from tasks.sections.validation import ValidationSection
@@ -234,6 +235,8 @@ class Recipe(Section):
         for section, reason in FULL_ONLY.items():
             if getattr(self, section) is not None and self.method != "full":
                 raise ValueError(f"{section}: needs method: full, not {self.method}: {reason}")
+        if why := self._why_not_sharded():
+            raise ValueError(why)
         variant = self.lora.variant
         if why := IMPOSSIBLE.get((self.method, variant or "")):
             raise ValueError(f"method: {self.method} with lora.variant: {variant}: {why}")
@@ -243,6 +246,21 @@ class Recipe(Section):
                 "packing changes. Leave one of them out"
             )
         return self
+
+    def _why_not_sharded(self) -> str | None:
+        """Return what is wrong with the profile; where something is left open, `decide` asks."""
+        profile = self.training.accelerate_config
+        if profile == "auto" or self.method == "auto":
+            return None
+        return why_not_sharded(
+            profile,
+            self.method,
+            self.lora.variant,
+            ewc=self.ewc is not None,
+            optim=self.training.optim,
+            storage=self.quantization.handed_on().get("bnb_4bit_quant_storage"),
+            dtype=None if self.model.dtype == "auto" else self.model.dtype,
+        )
 
     @field_validator("name")
     @classmethod

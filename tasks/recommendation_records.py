@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tasks.record import Record
+from tasks.sections.sharding import Profile
 
 __all__ = [
     *("Advice", "Alternative", "CostEstimate", "Hyperparameters", "MemoryEstimate", "Method"),
@@ -60,7 +61,10 @@ class Reason(Record):
 
 
 class Hyperparameters(Record):
-    """Everything the trainer needs that the recipe may leave open, resolved."""
+    """Everything the trainer needs that the recipe may leave open, resolved.
+
+    `accelerate_config` says how several processes share the work; one process has nothing to share.
+    """
 
     r: int | None
     lora_alpha: int | None
@@ -77,6 +81,7 @@ class Hyperparameters(Record):
     steps: int
     trainable_parameters: int
     parameters: int
+    accelerate_config: Profile = "multi_gpu"
 
 
 class Option(Record):

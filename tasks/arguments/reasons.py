@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.arguments.case import Case
 from tasks.arguments.rules import Rule, table
+from tasks.arguments.sharing import sharing
 from tasks.arguments.words import needs, percent, price
 from tasks.contracts import Reason
 
@@ -17,6 +18,7 @@ ABOUT_THE_PLAN = ("settings", "lint")
 def reasons(case: Case, chosen: str, about_the_plan: tuple[Rule, ...] = ()) -> tuple[Reason, ...]:
     """Return one reason for each rule that speaks, and one for each question nobody answered."""
     told = [_reason(case, rule, chosen) for rule in (*case.spoken, *about_the_plan)]
+    told += sharing(case, chosen)
     asked = {rule.question for rule in case.spoken}
     for question in ("Q1", "Q2", "Q3", "Q4", "Q5", "Q6"):
         if question not in asked:

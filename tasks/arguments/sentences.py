@@ -8,6 +8,7 @@ from typing import Any
 from tasks.arguments.about_the_plan import warned
 from tasks.arguments.case import Case, storage
 from tasks.arguments.rules import Rule
+from tasks.arguments.sharing import unshared
 from tasks.arguments.words import NAMES, dollars, gib, needs, percent, price
 from tasks.contracts import MemoryEstimate, Method
 from tasks.estimates.facts import Facts
@@ -51,7 +52,8 @@ def _nothing_fits(case: Case) -> str:
     near = _nearest(case)
     return (
         f"{subject} needs {gib(plan.memory.high_bytes)} ({_parts(plan.memory)}) but "
-        f"{hardware.title} has {gib(hardware.usable_bytes)} usable{_each(hardware)}. "
+        f"{hardware.title} has {gib(hardware.usable_bytes)} usable{_each(hardware)}."
+        f"{unshared(case, method)} "
         + (f"Nearest that fits: {near}. " if near else "No method fits at any length. ")
         + f"It would fit, cheapest by the hour, on {_smallest(case, method)}."
     )
@@ -182,16 +184,11 @@ def warnings(
     told += _about_the_recipe(case, method)
     told += _about_money(case, method)
     count, processes = facts.hardware.count, facts.training.num_processes
-    if count > 1:
+    if count > 1 and processes != count:
         told.append(
-            f"The memory figure holds with weights and states sharded over {count} GPUs "
-            "(FSDP or ZeRO-3)."
+            f"budget.gpu_count is {count} but training.num_processes is {processes}: batch sizes "
+            "are for the processes, memory is for the cards. Set them equal."
         )
-        if processes != count:
-            told.append(
-                f"budget.gpu_count is {count} but training.num_processes is {processes}: batch "
-                "sizes are for the processes. Set them equal."
-            )
     if facts.eight_bit and chosen == "qlora":
         told.append("An 8-bit base is estimated, not trained here: QLoRA packs 4 bits.")
     told += [rule.differs for rule in (*case.spoken, *rules) if rule.differs]

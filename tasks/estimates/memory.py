@@ -7,11 +7,12 @@ A step is largest at one of a few moments (not at their sum):
     optimizer step       W + G + O + temporaries
 
 W weights (and what EWC keeps of them), G gradients (also held during the first two once they
-accumulate), O optimizer states, all per device; sharded over N devices each holds 1/N of them, two
-gathered layers and the embedding and head. What layers and head keep stands in
-`tasks/estimates/activations.py`. How far this is from the exact trace is in
-`bench/results/estimate.json`. The figure of the device adds allocator slack and context; its factors
-are heuristics, so an interval is given and `high_bytes` decides what fits.
+accumulate), O optimizer states, all per device; sharded over N devices (fsdp2, zero3) each holds 1/N
+of them, two gathered layers and the embedding and head; under zero2 all of W and 1/N of G and O;
+under DDP everything, and G twice: its buckets are a second copy (torch, `gradient_as_bucket_view`).
+What layers and head keep stands in `tasks/estimates/activations.py`. How far this is from the exact
+trace is in `bench/results/estimate.json`. The figure of the device adds allocator slack and context;
+its factors are heuristics, so an interval is given and `high_bytes` decides what fits.
 """
 
 from __future__ import annotations
@@ -153,18 +154,19 @@ def standing(setup: Setup) -> Standing:
 def peak(standing: Standing, step: Step) -> Peak:
     """Return the moment of a step at which one device holds most."""
     setup, states, gathered = standing.setup, standing.states, standing.gathered
-    share = 1 / setup.devices
-    frozen = (states.weights + states.adapter + states.optimizer) * share + gathered
+    whole, share = setup.shares
+    frozen = (states.weights + states.adapter) * whole + states.optimizer * share + gathered
+    buckets = states.gradients if setup.devices > 1 and share == 1 else 0.0
     largest, state, activations, extra = -1.0, 0.0, 0.0, 0.0
     for gradients, kept, head in _moments(standing, step):
-        held = frozen + gradients * share
+        held = frozen + gradients * share + buckets
         needed = held * STATE_SLACK + kept + head
         if needed > largest:
             largest, state, activations, extra = needed, held, kept, head
     low, high = device_interval(setup, state, activations + extra)
     return Peak(
-        weights=states.weights * share + gathered,
-        adapter=states.adapter * share,
+        weights=states.weights * whole + gathered,
+        adapter=states.adapter * whole,
         gradients=state - frozen,
         optimizer=states.optimizer * share,
         activations=activations,
@@ -187,7 +189,8 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
     Layers are linear, so that only the last and the first one of the backward pass can be largest.
     """
     setup, gradients = standing.setup, standing.states.gradients
-    model, tokens, devices = setup.architecture, step.batch * setup.length, setup.devices
+    model, tokens = setup.architecture, step.batch * setup.length
+    share = setup.shares[1]
     now = amounts(
         model, standing.regime, step.batch, setup.length, setup.r or 0, fused=setup.fused_loss
     )
@@ -208,7 +211,7 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
         again = kept + now.input
         # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass;
         # sharded weights are cast before they are gathered.
-        copies = reached * now.cast if devices == 1 else 0.0
+        copies = reached * now.cast if setup.whole and setup.profile != "zero2" else 0.0
     every = now.start + reached * kept
     full = setup.method == "full"
     head = (model.embedding_parameters - frozen.head) * standing.width if full else 0.0
@@ -224,9 +227,9 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
         (held + waits or head, every - kept + again + now.forward, 0.0),
         (held + waits or gradients - one, now.start + kept + live + backward, 0.0),
         (held + waits or gradients - one, now.start + again + now.forward, 0.0),
-        (gradients, now.input, embedding / devices),
-        (gradients, 0.0, standing.temporaries / devices),
-        (gradients, 0.0, standing.pull / devices),
+        (gradients, now.input, embedding * share),
+        (gradients, 0.0, standing.temporaries * share),
+        (gradients, 0.0, standing.pull * share),
     )
 
 
@@ -236,7 +239,7 @@ def device_interval(setup: Setup, state: float, rest: float) -> tuple[int, int]:
         low, high = LIBRARIES_LOW, LIBRARIES_HIGH
     else:
         low, high = CONTEXT_LOW, CONTEXT_HIGH
-    several = SEVERAL_GPUS if setup.devices > 1 else 0.0
+    several = SEVERAL_GPUS if setup.devices > 1 and not setup.on_cpu else 0.0
     upper = STATE_SLACK * state + REST_SLACK * rest + high + several
     return round(state + rest + low), round(upper)
 
@@ -282,8 +285,8 @@ def _frozen_weights(setup: Setup) -> float:
 
 
 def _gathered(setup: Setup) -> float:
-    """Return what each device of a sharded model holds whole: two layers, embedding and head."""
-    if setup.devices == 1:
+    """Return what each device of sharded weights holds whole: two layers, embedding and head."""
+    if setup.whole:
         return 0.0
     model = setup.architecture
     packed = PACKED[setup.quantization]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Literal
 
 from tasks.contracts import (
     CostEstimate,
@@ -23,19 +22,18 @@ from tasks.estimates.facts import Facts
 from tasks.estimates.frozen import frozen_by
 from tasks.estimates.memory import Step, estimate, peak, standing
 from tasks.estimates.parameters import first_rank, trainable_parameters, variant_for
+from tasks.estimates.profiles import devices_of, precision, profiles
 from tasks.estimates.schedule import accumulation_for, candidates, optimizer_steps
 from tasks.estimates.settings import rule
 from tasks.estimates.setups import Attention, Quantization, Setup
 from tasks.estimates.tied import refuse_tied
 from tasks.methods import VARIANTS
+from tasks.sections.sharding import Profile
 
 __all__ = [
     *("Plan", "alpha_for", "learning_rate", "least_memory", "make_plan", "precision"),
-    *("plan_memory", "pure_half_memory", "setup_of"),
+    *("memory_under", "plan_memory", "pure_half_memory", "setup_of"),
 ]
-
-#: Heuristic: below this size bfloat16 on a CPU with AMX gains nothing.
-BF16_ON_CPU_FROM = 1e9
 
 
 class Plan(Record):
@@ -72,21 +70,6 @@ def alpha_for(r: int, variant: str, profile: str = "evidence") -> int:
     return round(scale * (root if variant == "rslora" else r))
 
 
-def precision(facts: Facts, method: Method) -> Literal["float32", "bfloat16", "float16"]:
-    """Return the dtype of frozen weights and of the computation.
-
-    float32 on a CPU, except for an adapter on a large model where AMX makes bfloat16 fast;
-    bfloat16 on a card that has it, else float16. For `full` on a card it is the dtype of
-    autocast: weights and optimizer states stay float32 (methods.md 3.4).
-    """
-    if facts.dtype != "auto":
-        return facts.dtype
-    if facts.hardware.kind == "cpu":
-        large = facts.architecture.parameters >= BF16_ON_CPU_FROM
-        return "bfloat16" if facts.hardware.bf16 and large and method != "full" else "float32"
-    return "bfloat16" if facts.hardware.bf16 else "float16"
-
-
 def make_plan(facts: Facts, method: Method, r: int) -> Plan:
     """Return the plan for a method; `r` is the rank of an adapter.
 
@@ -94,8 +77,7 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
         RecipeError: Batch sizes that conflict, or target modules the model does not have.
     """
     dtype = precision(facts, method)
-    base = _setup(facts, method, r, dtype)
-    batch, checkpointing, memory = _largest_that_fits(facts, base)
+    profile, (batch, checkpointing, memory) = _fitting(facts, _setup(facts, method, r, dtype))
     training = facts.training
     accumulation = accumulation_for(training, batch)
     rows, read = facts.rows + facts.replay_rows, facts.train_tokens + facts.replay_tokens
@@ -128,6 +110,7 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
             steps=steps,
             trainable_parameters=trained,
             parameters=facts.architecture.parameters,
+            accelerate_config=profile,
         ),
         memory=memory,
         cost=estimate_cost(facts, method, flops, steps, tokens),
@@ -142,8 +125,16 @@ def setup_of(facts: Facts, plan: Plan) -> Setup:
             "batch": settings.per_device_train_batch_size,
             "checkpointing": settings.gradient_checkpointing,
             "accumulates": settings.gradient_accumulation_steps > 1,
+            "profile": settings.accelerate_config,
         }
     )
+
+
+def memory_under(facts: Facts, plan: Plan, profile: Profile) -> MemoryEstimate:
+    """Return the memory that a plan's method would take of a device under another profile."""
+    settings = plan.hyperparameters
+    base = _setup(facts, plan.method, settings.r or 1, settings.dtype)
+    return _largest_that_fits(facts, base.model_copy(update={"profile": profile}))[2]
 
 
 def least_memory(facts: Facts, method: Method, r: int, devices: int) -> MemoryEstimate:
@@ -154,6 +145,7 @@ def least_memory(facts: Facts, method: Method, r: int, devices: int) -> MemoryEs
     setup = _setup(facts, method, r, dtype).model_copy(
         update={
             "devices": devices,
+            "profile": profiles(facts, method, r, devices)[-1],
             "on_cpu": False,
             "batch": batch,
             "checkpointing": training.gradient_checkpointing is not False,
@@ -165,7 +157,7 @@ def least_memory(facts: Facts, method: Method, r: int, devices: int) -> MemoryEs
 
 def plan_memory(facts: Facts, method: Method, r: int) -> MemoryEstimate:
     """Return the memory of `make_plan`'s plan, without its settings and its cost."""
-    return _largest_that_fits(facts, _setup(facts, method, r, precision(facts, method)))[2]
+    return _fitting(facts, _setup(facts, method, r, precision(facts, method)))[1][2]
 
 
 def pure_half_memory(facts: Facts) -> MemoryEstimate:
@@ -174,7 +166,7 @@ def pure_half_memory(facts: Facts) -> MemoryEstimate:
     Updates below 2**-9 of a weight are rounded away, at rate 1e-5 most of them (methods.md 3.4).
     """
     half = _setup(facts, "full", 1, "bfloat16").model_copy(update={"pure_half": True})
-    return _largest_that_fits(facts, half)[2]
+    return _fitting(facts, half)[1][2]
 
 
 def _adapter_settings(facts: Facts, method: Method, r: int) -> dict:
@@ -204,7 +196,7 @@ def _setup(facts: Facts, method: Method, r: int, dtype: str) -> Setup:
         variant=variant_for(r, facts.lora),
         quantization=_quantization(facts),
         attention=_attention(facts),
-        devices=facts.hardware.count,
+        devices=devices_of(facts),
         on_cpu=facts.hardware.kind == "cpu",
         freeze=facts.freeze if method == "full" else None,
         ewc=facts.ewc and method == "full",
@@ -223,6 +215,16 @@ def _attention(facts: Facts) -> Attention:
         return "sdpa" if facts.hardware.bf16 else "sdpa-repeated"
     words: dict[str, Attention] = {"sdpa": "sdpa", "eager": "eager", "flash_attention_2": "flash"}
     return words[facts.attn_implementation]
+
+
+def _fitting(facts: Facts, base: Setup) -> tuple[Profile, tuple[int, bool, MemoryEstimate]]:
+    """Return the first profile under which a setup fits, else the last, and what it takes then."""
+    possible = profiles(facts, base.method, base.r or 1, base.devices)
+    for profile in possible:
+        found = _largest_that_fits(facts, base.model_copy(update={"profile": profile}))
+        if found[2].fits or profile == possible[-1]:
+            return profile, found
+    raise AssertionError(possible)
 
 
 def _largest_that_fits(facts: Facts, base: Setup) -> tuple[int, bool, MemoryEstimate]:

@@ -7,6 +7,7 @@ from typing import Literal
 from tasks.contracts import Method, Record, Variant
 from tasks.estimates.architecture import Architecture
 from tasks.recipe import FreezeSection
+from tasks.sections.sharding import Profile
 
 __all__ = ["Attention", "Quantization", "Setup"]
 
@@ -15,7 +16,7 @@ Attention = Literal["sdpa", "sdpa-repeated", "eager", "flash"]
 
 
 class Setup(Record):
-    """One exact configuration of a training step; `devices` above 1 means sharded over them.
+    """One exact configuration of a training step, on `devices` under `profile`.
 
     `base_bytes` is the width of a frozen weight and of the computation: 4 on a CPU, 2 on a GPU.
     Full fine-tuning keeps float32 states either way (methods.md 3.4) unless `pure_half`.
@@ -41,6 +42,31 @@ class Setup(Record):
     attention: Attention = "sdpa"
     pure_half: bool = False
     devices: int = 1
+    profile: Profile = "fsdp2"
     on_cpu: bool = False
     freeze: FreezeSection | None = None
     ewc: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether each device holds all weights."""
+        return self.devices == 1 or self.profile in ("multi_gpu", "zero2")
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Which part of the weights a device holds, and of gradients and moments.
+
+        DeepSpeed computes on 16-bit copies of trained weights, beside float32 ones that it shards.
+        """
+        part = 1 / self.devices
+        doubled = 0.5 if self.method == "full" and self.base_bytes == 2 else 0.0
+        match self.profile:
+            case _ if self.devices == 1:
+                return 1.0, 1.0
+            case "multi_gpu":
+                return 1.0, 1.0
+            case "zero2":
+                return (doubled + part if doubled else 1.0), part
+            case "zero3":
+                return (1 + doubled) * part, part
+        return part, part

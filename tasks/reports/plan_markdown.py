@@ -28,6 +28,7 @@ KEYS = {
     "per_device_train_batch_size": "training.per_device_train_batch_size",
     "gradient_accumulation_steps": "training.gradient_accumulation_steps",
     "gradient_checkpointing": "training.gradient_checkpointing",
+    "accelerate_config": "training.accelerate_config",
 }
 
 

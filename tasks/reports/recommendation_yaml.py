@@ -50,6 +50,7 @@ def recommendation_yaml(
     }
     if training.num_processes > 1:
         loop["num_processes"] = training.num_processes
+        loop["accelerate_config"] = chosen.accelerate_config
     if training.optim != TrainingSection().optim:
         loop["optim"] = training.optim
     whole["training"] = loop

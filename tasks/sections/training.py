@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.sections.handing_on import HandingOn
+from tasks.sections.sharding import Profile
 
 __all__ = ["TrainingSection"]
 
@@ -52,7 +53,23 @@ class TrainingSection(HandingOn):
     logging_steps: int = Field(10, ge=1)
     report_to: Literal["none", "tensorboard", "mlflow", "wandb", "trackio"] = "none"
     resume_from_checkpoint: Literal["auto", "never"] = "auto"
-    num_processes: int = Field(1, ge=1, description="More than one: accelerate launch.")
+    num_processes: int = Field(
+        1, ge=1, description="More than one: accelerate launch. Those of all machines together."
+    )
+    accelerate_config: Profile | Literal["auto"] = Field(
+        "auto",
+        description="How processes share the work, in TRL's words. multi_gpu: DDP; fsdp2, zero2, "
+        "zero3: shares of the model. auto: multi_gpu if a device holds it whole, else fsdp2.",
+    )
+    num_machines: int = Field(
+        1, ge=1, description="This one is the first; the run says what to start on the others."
+    )
+    main_process_ip: str | None = Field(
+        None, min_length=1, description="This machine, as others reach it. None: MASTER_ADDR."
+    )
+    main_process_port: int | None = Field(
+        None, ge=1, le=65535, description="None: MASTER_PORT, else 29500."
+    )
 
     @field_validator("eval_strategy", mode="before")
     @classmethod
@@ -68,4 +85,24 @@ class TrainingSection(HandingOn):
     def _eval_steps_go_with_steps(self) -> TrainingSection:
         if self.eval_strategy == "steps" and self.eval_steps is None:
             raise ValueError("eval_strategy: steps needs eval_steps")
+        return self
+
+    @model_validator(mode="after")
+    def _processes_stand_on_machines(self) -> TrainingSection:
+        processes, machines = self.num_processes, self.num_machines
+        if self.accelerate_config != "auto" and processes == 1:
+            raise ValueError(
+                f"accelerate_config: {self.accelerate_config} is for several processes, and "
+                "num_processes is 1. Set it to the number of cards, or leave accelerate_config out"
+            )
+        if processes % machines:
+            raise ValueError(
+                f"num_processes: {processes} are those of all {machines} machines together, the "
+                f"same number on each. Set it to a multiple of {machines}"
+            )
+        if machines == 1 and (self.main_process_ip or self.main_process_port):
+            raise ValueError(
+                "main_process_ip and main_process_port are for several machines, and num_machines "
+                "is 1. Leave them out"
+            )
         return self

@@ -21,8 +21,10 @@ from tasks.trainer.build import Schedule, build_trainer, parameter_counts
 from tasks.trainer.failures import explain
 from tasks.trainer.heartbeat import Heartbeat
 from tasks.trainer.outcome import write_outcome
-from tasks.trainer.progress import build_watch, is_main, tell
+from tasks.trainer.progress import build_watch, tell
+from tasks.trainer.sharding import guard, whole_weights
 from tasks.trainer.spec import TrainSpec
+from tasks.trainer.together import is_main
 from tasks.trainer.variants import can_resume
 
 if TYPE_CHECKING:
@@ -74,16 +76,19 @@ def _train(spec: TrainSpec) -> None:
     anchor = 0 if spec.ewc is None else trained * COPIES * WEIGHT_BYTES
     checkpoints.ensure_room(spec.checkpoints, one * copies + anchor)
     heartbeat.listen_to(trainer.model, spec.hyperparameters.gradient_accumulation_steps)
-    watch = build_watch(spec, facts, began)
+    watch = build_watch(spec, facts, began, lambda: whole_weights(spec, trainer))
     trainer.remove_callback(PrinterCallback)
+    if spec.sharded:
+        trainer.add_callback(guard(spec, trainer, tell))
     trainer.add_callback(cast("TrainerCallback", watch))
     try:
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
     except DivergedError as error:
         raise with_bad_batch(error, spec, [ids.tolist() for ids in heartbeat.seen]) from error
     watch.refuse_half_a_run(trainer.state)
+    weights = None if watch.kept_best(trainer.state) else whole_weights(spec, trainer)
     if is_main():
-        record = write_outcome(spec, trainer, watch, facts.get("step"))
+        record = write_outcome(spec, trainer, watch, facts.get("step"), weights)
         _say_result(spec, record, before)
     _leave(trainer)
 
@@ -128,6 +133,9 @@ def _where_to_start(spec: TrainSpec) -> Path | None:
 
     with PartialState().main_process_first():  # it deletes torn ones, the others then find none
         start = checkpoints.newest_complete(spec.checkpoints, tell)
+    if start is not None and checkpoints.facts_of(start).get("sharded", False) != spec.sharded:
+        tell("starts anew: its checkpoints are of processes that shared the work in another way")
+        return None
     if start is not None:
         step = checkpoints.facts_of(start)["step"]
         tell(f"goes on from step {step}, its newest whole checkpoint")

@@ -15,6 +15,7 @@ from tasks.contracts import Checkpoint, Recovery
 from tasks.errors import OutOfMemoryError
 from tasks.processes import run_child
 from tasks.run_folder import write_atomically
+from tasks.trainer.join import lines_to_join
 from tasks.trainer.ladder import applied, next_rung
 from tasks.trainer.launcher import launcher
 from tasks.trainer.spec import TrainSpec
@@ -42,6 +43,8 @@ def train_in_children(
         now = applied(spec, climbed) if climbed else spec
         write_atomically(now.home / "spec.json", now.model_dump_json(indent=1))
         begun = _Begun()
+        for line in lines_to_join(now):
+            on_event({"event": "log", "text": line})
         try:
             _run(now, lambda event, begun=begun: on_event(begun.note(event)))
         except OutOfMemoryError as error:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from trl import SFTConfig, SFTTrainer
 
+    from tasks.recipe import QuantizationSection
+
 __all__ = ["Schedule", "build_trainer", "parameter_counts", "schedule"]
 
 #: Saves of a run whose recipe does not say; a kill then costs at most a twentieth of it.
@@ -93,7 +95,8 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         spec.base_path,
         spec.model,
         dtype=method.base_dtype(spec.hyperparameters.dtype),
-        quantization=spec.quantization if method.QUANTIZED else None,
+        quantization=_quantization(spec) if method.QUANTIZED else None,
+        sharded=spec.sharded,
     )
     if spec.freeze is not None:
         freeze(model, spec.freeze)
@@ -118,6 +121,14 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
     return trainer, planned
+
+
+def _quantization(spec: TrainSpec) -> QuantizationSection:
+    """Store packed weights of a sharded base in the type that is computed in: bytes stay whole."""
+    if not spec.sharded or "bnb_4bit_quant_storage" in spec.quantization.handed_on():
+        return spec.quantization
+    stored = {"bnb_4bit_quant_storage": spec.hyperparameters.dtype}
+    return type(spec.quantization).model_validate(spec.quantization.model_dump() | stored)
 
 
 def _group_where_it_pays(spec: TrainSpec, trainer: SFTTrainer) -> None:

@@ -23,7 +23,12 @@ __all__ = ["best_copy", "facts_of", "newest_complete", "problem", "rotate", "sea
 
 SEAL = "complete.json"
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
-STATE = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
+STATE = ("scheduler.pt", "trainer_state.json")
+#: What accelerate and DeepSpeed leave of weights and optimizer: of all processes, each its share.
+SHARES = (
+    ("pytorch_model_fsdp_0/.metadata", "optimizer_0/.metadata"),
+    ("latest", "zero_to_fp32.py"),
+)
 
 
 def best_copy(root: Path, step: int) -> Path:
@@ -41,8 +46,10 @@ def seal(folder: Path, facts: dict[str, Any], rng_states: int) -> None:
     """
     files = {p.relative_to(folder): p for p in sorted(folder.rglob("*")) if p.is_file()}
     names = {str(name) for name in files}
-    assert names & set(WEIGHTS), f"{folder}: no weights among {sorted(names)}"
+    shared = any(names >= set(share) for share in SHARES)
+    assert shared or names & set(WEIGHTS), f"{folder}: no weights among {sorted(names)}"
     if rng_states:
+        assert shared or "optimizer.pt" in names, f"{folder}: no optimizer among {sorted(names)}"
         assert names >= set(STATE), f"{folder}: incomplete: {sorted(names)}"
         assert sum(name.startswith("rng_state") for name in names) == rng_states, sorted(names)
     recorded = {

@@ -7,8 +7,9 @@
 
 1 and 2 go on from the newest whole checkpoint; 3 and 4 cannot. Each rung is climbed at most once,
 but for the first, which ends at a micro-batch of one. What the recipe set is left alone:
-`gradient_checkpointing: false`, another `optim`, `auto_find_batch_size: false`. Memory that runs out
-before the first batch is not the batch's fault: then only the last rung is left.
+`gradient_checkpointing: false`, another `optim`, `auto_find_batch_size: false`. A sharded run has
+only 1 and 2. Memory that runs out before the first batch is not the batch's fault: then only the
+last rung is left.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _eight_bit(spec: TrainSpec) -> Recovery | None:
     asked = spec.training.optim
     variant = VARIANTS[spec.hyperparameters.variant or "lora"]
     own = spec.method != "full" and hasattr(variant, "make_optimizer")
-    if asked != TrainingSection.model_fields["optim"].default or own:
+    if asked != TrainingSection.model_fields["optim"].default or own or spec.sharded:
         return None
     saved = SAVED_BYTES * spec.hyperparameters.trainable_parameters
     if spec.memory is not None and saved < WORTH_IT * spec.memory.high_bytes:
@@ -106,7 +107,7 @@ def _eight_bit(spec: TrainSpec) -> Recovery | None:
 def _quantized(spec: TrainSpec) -> Recovery | None:
     """Only from LoRA: full fine-tuning and QLoRA share neither rank nor learning rate."""
     variant = spec.hyperparameters.variant
-    if spec.method != "lora" or ("qlora", variant) in IMPOSSIBLE:
+    if spec.method != "lora" or ("qlora", variant) in IMPOSSIBLE or spec.sharded:
         return None
     told = "QLoRA instead of LoRA: the frozen base in 4 bit, so training starts anew"
     return _recovery("QLoRA", {"method": "qlora"}, told, restarts=True)

@@ -21,6 +21,7 @@ from tasks.errors import DivergedError
 from tasks.methods import ewc
 from tasks.recipe import LoraSection
 from tasks.trainer.order import GROUPED, LikeLength, lengths_of
+from tasks.trainer.sharding import shard_on_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,10 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
             if self.args.train_sampling_strategy == GROUPED:
                 return _like_length(self)
             return super()._get_train_sampler(train_dataset)
+
+        def create_accelerator_and_postprocess(self) -> None:
+            super().create_accelerator_and_postprocess()
+            shard_on_cpu(self)
 
         def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - theirs
             if hasattr(variant, "make_optimizer") and self.optimizer is None:

@@ -14,7 +14,7 @@ import json
 import platform
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import Checkpoint
 from tasks.curves import Run, read_curves
@@ -36,13 +36,25 @@ VERSIONED = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes
 
 
 def write_outcome(
-    spec: TrainSpec, trainer: SFTTrainer, watch: Watch, resumed_from_step: int | None
+    spec: TrainSpec,
+    trainer: SFTTrainer,
+    watch: Watch,
+    resumed_from_step: int | None,
+    weights: dict[str, Any] | None = None,
 ) -> Checkpoint:
-    """Write everything the stage hands on, and return the record."""
+    """Write everything the stage hands on, and return the record.
+
+    Args:
+        spec: The run.
+        trainer: At the end of it.
+        watch: What was measured.
+        resumed_from_step: Where this process began, if it went on from a checkpoint.
+        weights: Of a sharded model, put together, if the last weights are the result.
+    """
     kind = "model" if spec.method == "full" else "adapter"
     state = trainer.state
-    best = state.best_global_step if spec.training.load_best_model_at_end else None
-    _write_weights(spec, trainer, kind, best or None)
+    best = watch.kept_best(state)
+    _write_weights(spec, trainer, kind, best, weights)
     write_metrics(spec.home / "metrics.jsonl", state.log_history)
     write_plots(spec.home, state.log_history)
     trained, total = parameter_counts(trainer)
@@ -55,7 +67,7 @@ def write_outcome(
         base_sha256=spec.base_sha256,
         train_loss=_mean_loss(state),
         validation_loss=state.best_metric if best else (last[-1] if last else None),
-        best_step=best or None,
+        best_step=best,
         steps=state.global_step,
         resumed_from_step=resumed_from_step,
         trainable_parameters=trained,
@@ -87,12 +99,18 @@ def _run_of(spec: TrainSpec, *, best_kept: bool) -> Run:
     )
 
 
-def _write_weights(spec: TrainSpec, trainer: SFTTrainer, kind: str, best: int | None) -> None:
+def _write_weights(
+    spec: TrainSpec,
+    trainer: SFTTrainer,
+    kind: str,
+    best: int | None,
+    weights: dict[str, Any] | None,
+) -> None:
     """Put the weights in their place in one move, from the best copy or from memory."""
     half = spec.home / f".{kind}.half"
     shutil.rmtree(half, ignore_errors=True)
     if best is None:
-        save_weights(spec, trainer.model, half)
+        save_weights(spec, trainer.model, half, weights)
     else:
         copy = checkpoints.best_copy(spec.checkpoints, best)
         why = checkpoints.problem(copy)

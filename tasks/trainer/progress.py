@@ -8,10 +8,10 @@ comes back after a kill.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,17 @@ from tasks.processes import asked_to_stop, emit
 from tasks.trainer import checkpoints, memory
 from tasks.trainer.loop import diverged
 from tasks.trainer.metrics import add_metrics, write_metrics
+from tasks.trainer.sharding import whole_norm
 from tasks.trainer.spec import TrainSpec
+from tasks.trainer.together import anyone, is_main, wait_for_all
 from tasks.trainer.variants import save_weights, variant_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerControl, TrainerState
 
-__all__ = ["Watch", "build_watch", "is_main", "tell"]
+__all__ = ["Watch", "build_watch", "tell"]
+
+Gather = Callable[[], dict[str, Any] | None]
 
 #: Least time between two progress events.
 PAUSE_SECONDS = 0.5
@@ -34,11 +38,6 @@ PAUSE_SECONDS = 0.5
 #: Heuristic: this many logged losses in a row above twice ln(vocabulary), the loss of a uniform
 #: guess, and above twice the first one, and the run is lost.
 BAD_LOGS = 3
-
-
-def is_main() -> bool:
-    """Return whether this is the process that speaks and writes."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def tell(text: str) -> None:
@@ -54,10 +53,13 @@ class Watch:
         spec: The run.
         facts: What the checkpoint's seal said when this run is a continuation, else empty.
         began: `time.monotonic()` at the start of this process.
+        gather: Puts a sharded model's weights together, called in every process; else gives None.
     """
 
-    def __init__(self, spec: TrainSpec, facts: dict[str, Any], began: float) -> None:
-        self.spec = spec
+    def __init__(
+        self, spec: TrainSpec, facts: dict[str, Any], began: float, gather: Gather
+    ) -> None:
+        self.spec, self.gather = spec, gather
         self.variant = variant_of(spec)
         self.began = began
         self.earlier_seconds = float(facts.get("wall_seconds", 0))
@@ -116,10 +118,7 @@ class Watch:
         """
         if self.spec.hyperparameters.dtype == "float16":
             return
-        from torch.nn.utils import get_total_norm
-
-        gradients = [p.grad for p in event["model"].parameters() if p.grad is not None]
-        norm = float(get_total_norm(gradients))
+        norm = whole_norm([p.grad for p in event["model"].parameters() if p.grad is not None])
         if not math.isfinite(norm):
             raise self._diverged(state.global_step + 1, f"the gradient became {norm}")
 
@@ -144,7 +143,8 @@ class Watch:
     ) -> None:
         """Save when asked to stop; log whenever something is saved, so that no loss is lost."""
         self.step_seconds += time.monotonic() - self.step_began
-        self.asked_to_stop = self._anyone_was_asked_to_stop()
+        if self.spec.training.num_processes > 1:  # they must stop at the same step
+            self.asked_to_stop = anyone(self.asked_to_stop)
         if self.asked_to_stop:
             control.should_save = control.should_training_stop = True
         if control.should_save or control.should_evaluate:
@@ -204,21 +204,25 @@ class Watch:
         self, _args: object, state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
         """Seal the checkpoint that was just written, then delete old ones."""
-        self._wait_for_all()
+        wait_for_all()
         if is_main():
             root = self.spec.checkpoints
-            best = state.best_global_step if self.spec.training.load_best_model_at_end else None
             facts = {
                 "step": state.global_step,
-                "best_step": best or None,
+                "best_step": self.kept_best(state),
                 "wall_seconds": self.wall_seconds,
                 "step_seconds": self.step_seconds,
                 "tokens": self.tokens,
+                "sharded": self.spec.sharded,
             }
             folder = root / f"checkpoint-{state.global_step}"
             checkpoints.seal(folder, facts, self.spec.training.num_processes)
             checkpoints.rotate(root, self.spec.training.save_total_limit)
-        self._wait_for_all()
+        wait_for_all()
+
+    def kept_best(self, state: TrainerState) -> int | None:
+        """Return the step of the best weights, if they are the result and not the last ones."""
+        return (self.spec.training.load_best_model_at_end and state.best_global_step) or None
 
     def refuse_half_a_run(self, state: TrainerState) -> None:
         """A run that was asked to stop has no result yet.
@@ -242,26 +246,16 @@ class Watch:
             add_metrics(self.metrics, entry)
 
     def _keep_best(self, state: TrainerState, model: PreTrainedModel) -> None:
+        weights = self.gather()
         if not is_main():
             return
         home = checkpoints.best_copy(self.spec.checkpoints, state.global_step)
         half = home.with_name(f".{home.name}.half")
         for folder in (half, home):
             shutil.rmtree(folder, ignore_errors=True)
-        save_weights(self.spec, model, half)
+        save_weights(self.spec, model, half, weights)
         checkpoints.seal(half, {}, rng_states=0)
         half.rename(home)
-
-    def _anyone_was_asked_to_stop(self) -> bool:
-        """A signal reaches processes at different steps, but they must stop at the same one."""
-        if self.spec.training.num_processes == 1:
-            return self.asked_to_stop
-        import torch
-        from accelerate import PartialState
-
-        votes = torch.tensor([int(self.asked_to_stop)], device=PartialState().device)
-        torch.distributed.all_reduce(votes)
-        return bool(votes.item())
 
     def _patience_ran_out(self, state: TrainerState) -> bool:
         patience = self.spec.training.early_stopping_patience
@@ -286,15 +280,10 @@ class Watch:
                 text=" · ".join(parts),
             )
 
-    def _wait_for_all(self) -> None:
-        from accelerate import PartialState
 
-        PartialState().wait_for_everyone()
-
-
-def build_watch(spec: TrainSpec, facts: dict[str, Any], began: float) -> Watch:
+def build_watch(spec: TrainSpec, facts: dict[str, Any], began: float, gather: Gather) -> Watch:
     """Return a watch that transformers accepts as a callback."""
     from transformers import TrainerCallback
 
     joined: Any = type("Watch", (Watch, TrainerCallback), {})
-    return joined(spec, facts, began)
+    return joined(spec, facts, began, gather)

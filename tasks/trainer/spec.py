@@ -27,6 +27,7 @@ from tasks.recipe import (
     QuantizationSection,
     TrainingSection,
 )
+from tasks.sections.sharding import SHARDED
 
 __all__ = ["GENERAL", "TrainSpec", "beside", "recorded"]
 
@@ -81,6 +82,12 @@ class TrainSpec(Record):
     def checkpoints(self) -> Path:
         """Where unfinished work lies; it survives a kill."""
         return self.home / "checkpoints"
+
+    @property
+    def sharded(self) -> bool:
+        """Whether no process holds everything."""
+        several = self.training.num_processes > 1
+        return several and self.hyperparameters.accelerate_config in SHARDED
 
     @property
     def evaluates(self) -> bool:

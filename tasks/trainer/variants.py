@@ -36,10 +36,24 @@ def keep_start(spec: TrainSpec, model: Any) -> None:  # noqa: ANN401 - a PeftMod
         variant.keep_start(model, _start(spec))
 
 
-def save_weights(spec: TrainSpec, model: Any, folder: Path) -> None:  # noqa: ANN401 - a PeftModel
-    """Write the model or the adapter as it is handed on."""
+def save_weights(
+    spec: TrainSpec,
+    model: Any,  # noqa: ANN401 - a PeftModel
+    folder: Path,
+    weights: dict[str, Any] | None = None,
+) -> None:
+    """Write the model or the adapter as it is handed on.
+
+    Args:
+        spec: The run.
+        model: What was trained.
+        folder: Where to.
+        weights: Of a sharded model: its weights put together (`tasks/trainer/sharding.py`).
+    """
     variant = variant_of(spec)
-    if variant is not None and hasattr(variant, "save"):
+    if weights is not None:
+        model.save_pretrained(folder, state_dict=weights)
+    elif variant is not None and hasattr(variant, "save"):
         variant.save(model, folder, _start(spec))
     else:
         model.save_pretrained(folder)

@@ -277,6 +277,8 @@ def test_longer_rows_or_bigger_batches_never_need_less(
             per_device_train_batch_size=batch,
             gradient_accumulation_steps=2,
             gradient_checkpointing=True,
+            num_processes=2,
+            accelerate_config="multi_gpu",  # left open, what does not fit whole is sharded
         )
         update = {"training": training, "length": length, "train_tokens": facts.rows * length}
         found = decide(facts.model_copy(update={**update, "insists": True}))
