@@ -96,6 +96,8 @@ def load_base(
     extra: dict[str, Any] = {}
     if quantization is not None:
         extra["quantization_config"] = quantization_config(quantization, dtype)
+    if quantization is not None or not sharded:  # DeepSpeed refuses a map of its own model
+        extra["device_map"] = {"": "cpu" if sharded else device()}
     try:
         loaded = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -103,7 +105,6 @@ def load_base(
             attn_implementation=model.attn_implementation,
             trust_remote_code=model.trust_remote_code,
             use_safetensors=True,
-            device_map={"": "cpu" if sharded else device()},
             **extra,
         )
     except (OSError, ValueError, ImportError, KeyError) as error:

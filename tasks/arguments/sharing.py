@@ -91,4 +91,6 @@ def _others(case: Case, plan: Plan) -> str:
         return told.strip()
     least = memory_under(case.facts, plan, "zero2")
     half = f"zero2 takes {gib(least.high_bytes)}" + ("" if least.fits else ", too much")
+    if why_not("zero3", case.facts, plan.method, case.rank.used):
+        return f"{told}{half} (DeepSpeed)."
     return f"{told}zero3 shares the same; {half}; both need DeepSpeed."

@@ -21,7 +21,7 @@ from tasks.recipe import Recipe
 from tasks.trainer.spec import TrainSpec, beside
 from tests.records import make_recommendation, make_splits
 
-__all__ = ["Ended", "begin", "make_spec", "run", "spec_of", "weights_sha256"]
+__all__ = ["Ended", "begin", "ended", "make_spec", "run", "spec_of", "weights_sha256"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def spec_of(
     )
 
 
-def begin(spec: TrainSpec, sabotage: Callable[[], None] = lambda: None) -> int:
+def begin(spec: TrainSpec, sabotage: Callable[[], None] = lambda: None, log: str = "out") -> int:
     """Start a child and return its process id; `sabotage` runs in it first."""
     import bitsandbytes  # noqa: F401
     import torch
@@ -112,8 +112,8 @@ def begin(spec: TrainSpec, sabotage: Callable[[], None] = lambda: None) -> int:
         return pid
     code = 70
     try:
-        os.dup2(os.open(spec.home / "out.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-        os.dup2(os.open(spec.home / "err.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        os.dup2(os.open(spec.home / f"{log}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(os.open(spec.home / f"{log}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         sys.stdout = sys.__stdout__ = os.fdopen(1, "w", buffering=1)  # ty: ignore
         sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1)  # ty: ignore
         sys.argv = ["tasks.trainer", str(path)]
@@ -137,13 +137,13 @@ def run(
     pid = begin(spec, sabotage)
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return _ended(spec, os.waitstatus_to_exitcode(status))
+        gone, status = os.waitpid(pid, os.WNOHANG)
+        if gone:
+            return ended(spec, os.waitstatus_to_exitcode(status))
         time.sleep(0.02)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    raise AssertionError(f"no end after {timeout_seconds} s: {_ended(spec, -9)}")
+    raise AssertionError(f"no end after {timeout_seconds} s: {ended(spec, -9)}")
 
 
 def weights_sha256(spec: TrainSpec) -> str:
@@ -161,9 +161,10 @@ def weights_sha256(spec: TrainSpec) -> str:
     return whole.hexdigest()
 
 
-def _ended(spec: TrainSpec, code: int) -> Ended:
-    out = (spec.home / "out.log").read_text(encoding="utf-8").splitlines()
+def ended(spec: TrainSpec, code: int, log: str = "out") -> Ended:
+    """Return how a child ended, from its logs."""
+    out = (spec.home / f"{log}.log").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in out if line.startswith('{"event"')]
     loose = "\n".join(line for line in out if not line.startswith('{"event"'))
-    err = (spec.home / "err.log").read_text(encoding="utf-8")
+    err = (spec.home / f"{log}.err").read_text(encoding="utf-8")
     return Ended(code, events, loose + err)
