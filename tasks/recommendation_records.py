@@ -81,6 +81,7 @@ class Hyperparameters(Record):
     steps: int
     trainable_parameters: int
     parameters: int
+    num_processes: int = 1
     accelerate_config: Profile = "multi_gpu"
 
 

@@ -19,11 +19,11 @@ from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256
 from tasks.stage import stage
 from tasks.trainer.attempts import train_in_children
-from tasks.trainer.spec import GENERAL, TrainSpec, beside, recorded
+from tasks.trainer.spec import GENERAL, TrainSpec, as_planned, beside, recorded
 
 __all__ = ["train"]
 
-SECTIONS = ("model", "freeze", "ewc", "lora", "quantization", "training")
+SECTIONS = ("model", "freeze", "ewc", "lora", "quantization")
 
 
 @stage
@@ -84,6 +84,7 @@ def _spec(
         base_sha256=base.sha256,
         method=recommendation.method,
         **{name: getattr(recipe, name) for name in SECTIONS},
+        training=as_planned(recipe.training, recommendation.hyperparameters),
         dataset=recipe.dataset.model_copy(
             update={"path": "prepared", "validation_path": None, "test_path": None}
         ),

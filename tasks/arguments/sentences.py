@@ -187,7 +187,7 @@ def warnings(
     if count > 1 and processes != count:
         told.append(
             f"budget.gpu_count is {count} but training.num_processes is {processes}: batch sizes "
-            "are for the processes, memory is for the cards. Set them equal."
+            "are for the processes. Set them equal."
         )
     if facts.eight_bit and chosen == "qlora":
         told.append("An 8-bit base is estimated, not trained here: QLoRA packs 4 bits.")

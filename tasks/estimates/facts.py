@@ -64,18 +64,22 @@ class Facts(Record):
 
 
 def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Facts:
-    """Return the facts of a run whose data are prepared.
+    """Return the facts of a run whose data are prepared; one process for each card of this machine.
 
     Raises:
         RecipeError: `budget.gpu` is no known card, or PEFT cannot adapt this model that way.
     """
     if recipe.method != "full":
         refuse_for_experts(architecture, recipe.lora)
+    hardware, training = hardware_for(recipe.budget), recipe.training
+    here = recipe.budget.gpu is None and recipe.budget.vram_gb is None
+    if here and hardware.kind != "cpu" and "num_processes" not in training.model_fields_set:
+        training = training.model_copy(update={"num_processes": hardware.count})
     rows, least = splits.train.rows, recipe.validation.min_train_rows
     repeats = splits.train.near_duplicates
     return Facts(
         architecture=architecture,
-        hardware=hardware_for(recipe.budget),
+        hardware=hardware,
         rows=rows,
         repeats=repeats,
         train_tokens=splits.train.tokens,
@@ -93,7 +97,7 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
         replay_tokens=splits.replay.split.tokens if splits.replay else 0,
         lora=recipe.lora,
         quantization=recipe.quantization,
-        training=recipe.training,
+        training=training,
         requirements=recipe.requirements,
         budget=recipe.budget,
         rules=recipe.rules,

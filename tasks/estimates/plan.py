@@ -110,6 +110,7 @@ def make_plan(facts: Facts, method: Method, r: int) -> Plan:
             steps=steps,
             trainable_parameters=trained,
             parameters=facts.architecture.parameters,
+            num_processes=training.num_processes,
             accelerate_config=profile,
         ),
         memory=memory,

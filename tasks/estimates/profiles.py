@@ -31,9 +31,10 @@ def precision(facts: Facts, method: Method) -> Literal["float32", "bfloat16", "f
 
 
 def devices_of(facts: Facts) -> int:
-    """Return what the work is shared among: the cards, or the processes of a CPU."""
+    """Return what the work is shared among: the processes, one a card if the recipe is silent."""
+    said = "num_processes" in facts.training.model_fields_set
     on_cpu = facts.hardware.kind == "cpu"
-    return facts.training.num_processes if on_cpu else facts.hardware.count
+    return facts.training.num_processes if said or on_cpu else facts.hardware.count
 
 
 def profiles(facts: Facts, method: Method, r: int, devices: int) -> tuple[Profile, ...]:

@@ -28,6 +28,7 @@ KEYS = {
     "per_device_train_batch_size": "training.per_device_train_batch_size",
     "gradient_accumulation_steps": "training.gradient_accumulation_steps",
     "gradient_checkpointing": "training.gradient_checkpointing",
+    "num_processes": "training.num_processes",
     "accelerate_config": "training.accelerate_config",
 }
 
@@ -42,9 +43,8 @@ def resolved_settings(
     resolved: dict[str, Any] = {key: settings[name] for name, key in KEYS.items()}
     resolved["dataset.max_length"] = splits.max_length
     resolved["dataset.format"] = splits.format
-    processes = recipe.training.num_processes
-    batch = chosen.per_device_train_batch_size * chosen.gradient_accumulation_steps * processes
-    resolved["training.global_batch_size"] = batch
+    batch = chosen.per_device_train_batch_size * chosen.gradient_accumulation_steps
+    resolved["training.global_batch_size"] = batch * chosen.num_processes
     rows = [("method", choice.method, "chosen" if recipe.method == "auto" else "recipe")]
     for section in SECTIONS:
         if section in ("lora", "quantization") and not _applies(section, choice.method):

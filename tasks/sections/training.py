@@ -54,7 +54,10 @@ class TrainingSection(HandingOn):
     report_to: Literal["none", "tensorboard", "mlflow", "wandb", "trackio"] = "none"
     resume_from_checkpoint: Literal["auto", "never"] = "auto"
     num_processes: int = Field(
-        1, ge=1, description="More than one: accelerate launch. Those of all machines together."
+        1,
+        ge=1,
+        description="More than one: accelerate launch; those of all machines together. Left out: one "
+        "for each card of this machine.",
     )
     accelerate_config: Profile | Literal["auto"] = Field(
         "auto",

@@ -168,7 +168,7 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
     on_gpu = torch.cuda.is_available()
     others: dict[str, Any] = {"dataloader_pin_memory": on_gpu} | training.handed_on()
     try:
-        return SFTConfig(
+        args = SFTConfig(
             output_dir=str(spec.checkpoints),
             learning_rate=chosen.learning_rate,
             num_train_epochs=chosen.num_train_epochs,
@@ -204,6 +204,9 @@ def _arguments(spec: TrainSpec) -> SFTConfig:
             run_name=spec.home.parent.name,
             disable_tqdm=True,
         )
+        # With several cards in sight, one process would give each a batch (nn.DataParallel).
+        args._n_gpu = min(args.n_gpu, 1)
+        return args
     except (ValueError, ImportError, RuntimeError) as error:
         raise RecipeError(f"training: {error}") from None
 

@@ -29,7 +29,7 @@ from tasks.recipe import (
 )
 from tasks.sections.sharding import SHARDED
 
-__all__ = ["GENERAL", "TrainSpec", "beside", "recorded"]
+__all__ = ["GENERAL", "TrainSpec", "as_planned", "beside", "recorded"]
 
 #: Fields of Splits whose rows stand beside the data set.
 GENERAL = ("replay", "reference")
@@ -93,6 +93,13 @@ class TrainSpec(Record):
     def evaluates(self) -> bool:
         """Whether validation rows are looked at during training."""
         return self.training.eval_strategy != "no" and self.validation.rows > 0
+
+
+def as_planned(training: TrainingSection, chosen: Hyperparameters) -> TrainingSection:
+    """Return the recipe's section; where it is silent, as many processes as were planned with."""
+    if "num_processes" in training.model_fields_set:
+        return training
+    return training.model_copy(update={"num_processes": chosen.num_processes})
 
 
 def beside(splits: Splits, root: Path) -> dict[str, General | None]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tasks.contracts import Reason, Recommendation
 from tasks.decision import decide
 from tasks.errors import RecipeError
 from tasks.estimates.architecture import architecture
-from tasks.estimates.facts import Facts
-from tasks.estimates.hardware import this_cpu
+from tasks.estimates.facts import Facts, facts_for
+from tasks.estimates.hardware import from_listing, this_cpu
 from tasks.estimates.memory import estimate
+from tasks.estimates.plan import make_plan
+from tasks.estimates.profiles import devices_of
 from tasks.estimates.setups import Setup
 from tasks.recipe import LoraSection, QuantizationSection, TrainingSection
 from tasks.reports.recommendation_yaml import recommendation_yaml
+from tests.records import chat_rows, make_recipe, make_splits
 from tests.tasks.cases import facts_of
+from tests.tiny import build_tiny_model
 
 FULL_8B = "llama3.1-8b, 8 x a100-80; 99 %; critical; 50,000 rows"
 LORA_8B = "llama3.1-8b, 8 x a100-80"
@@ -95,6 +101,27 @@ def test_what_cannot_be_sharded_stays_whole_or_is_refused() -> None:
     assert "It was not sharded over them: training.accelerate_config: fsdp2 with ewc" in str(
         found.conflict
     )
+
+
+def test_this_machine_gets_a_process_for_each_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = from_listing(["NVIDIA A100-SXM4-80GB, 81920"] * 4)
+    monkeypatch.setattr("tasks.estimates.hardware.detect", lambda: cards)
+    model, base = architecture("llama3.1-8b"), build_tiny_model(tmp_path / "base")
+    silent = make_recipe(base, tmp_path / "raw.jsonl")
+    splits = make_splits(tmp_path, silent, {"train": chat_rows(40)})
+    for training, budget, processes, devices in (
+        ({}, {}, 4, 4),
+        ({"num_processes": 2}, {}, 2, 2),
+        ({}, {"gpu": "a100-80", "gpu_count": 8}, 1, 8),  # another machine's cards: only said
+    ):
+        recipe = make_recipe(base, tmp_path / "raw.jsonl", training=training, budget=budget)
+        facts = facts_for(recipe, model, splits)
+        assert facts.training.num_processes == processes
+        assert devices_of(facts) == devices
+        settings = make_plan(facts, "lora", 16).hyperparameters
+        assert settings.num_processes == processes
 
 
 def test_deepspeed_is_for_cards() -> None:

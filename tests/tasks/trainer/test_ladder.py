@@ -136,3 +136,11 @@ def next_rung_after_the_first(spec: TrainSpec) -> Recovery:
 def test_a_gpu_gets_the_paged_optimizer() -> None:
     spec = a_spec(per_device_train_batch_size=1).model_copy(update={"on_gpu": True})
     assert climb(spec)[-2].settings == {"training.optim": "paged_adamw_8bit"}
+
+
+def test_a_sharded_run_stays_whole_numbers_in_shares() -> None:
+    """Neither 8-bit states nor 4-bit weights can be cut anywhere."""
+    changes: dict[str, Any] = {"per_device_train_batch_size": 2, "accelerate_config": "fsdp2"}
+    climbed = climb(a_spec(training={"num_processes": 2}, **changes))
+    assert names(climbed) == ["smaller micro-batch", "gradient checkpointing"]
+    assert len(climb(a_spec(**changes))) == 4, "one process shares nothing"

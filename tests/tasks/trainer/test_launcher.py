@@ -103,6 +103,7 @@ def test_each_machine_starts_its_share_and_finds_the_first(tmp_path: Path, profi
         assert told["--machine_rank"] == str(machine)
         assert told["--main_process_ip"] == "10.0.0.1"
         assert told["--main_process_port"] == "29500"
+    assert environment(spec, 1)["ACCELERATE_MIXED_PRECISION"] == "no"  # its parser takes them all
 
 
 def test_the_first_machine_may_be_told_as_torchrun_tells_it(
