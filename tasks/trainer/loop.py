@@ -21,7 +21,7 @@ from tasks.errors import DivergedError
 from tasks.methods import ewc
 from tasks.recipe import LoraSection
 from tasks.trainer.order import GROUPED, LikeLength, lengths_of
-from tasks.trainer.sharding import shard_on_cpu
+from tasks.trainer.sharding import sharding_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,11 +56,9 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
         variant: The module of `tasks/methods/` that the adapter comes from; None: no adapter.
         lora: The recipe's section, for the optimizer of the variant.
     """
-    from trl import SFTTrainer
-
     _score_learned_positions_only()
 
-    class Loop(SFTTrainer):
+    class Loop(cast("Any", sharding_trainer())):
         """SFTTrainer whose `eval_loss` is exact and whose training loss is finite."""
 
         #: What EWC holds the weights to; None without it.
@@ -70,10 +68,6 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
             if self.args.train_sampling_strategy == GROUPED:
                 return _like_length(self)
             return super()._get_train_sampler(train_dataset)
-
-        def create_accelerator_and_postprocess(self) -> None:
-            super().create_accelerator_and_postprocess()
-            shard_on_cpu(self)
 
         def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - theirs
             if hasattr(variant, "make_optimizer") and self.optimizer is None:

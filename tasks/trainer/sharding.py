@@ -21,7 +21,27 @@ if TYPE_CHECKING:
     import torch
     from trl import SFTTrainer
 
-__all__ = ["guard", "held", "refuse_unsharded", "shard_on_cpu", "whole_norm", "whole_weights"]
+__all__ = [
+    "guard",
+    "held",
+    "refuse_unsharded",
+    "shard_on_cpu",
+    "sharding_trainer",
+    "whole_norm",
+    "whole_weights",
+]
+
+
+def sharding_trainer() -> type[SFTTrainer]:
+    """Return TRL's trainer, sharding wherever the launcher asked for it."""
+    from trl import SFTTrainer
+
+    class Sharding(SFTTrainer):
+        def create_accelerator_and_postprocess(self) -> None:
+            super().create_accelerator_and_postprocess()
+            shard_on_cpu(self)
+
+    return Sharding
 
 
 def shard_on_cpu(trainer: SFTTrainer) -> None:

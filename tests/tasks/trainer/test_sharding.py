@@ -139,6 +139,6 @@ def _die_at(step: int) -> None:
 
 
 def _as_accelerate_would() -> None:
-    from tasks.trainer import loop
+    from tasks.trainer import sharding
 
-    loop.shard_on_cpu = lambda _trainer: None
+    sharding.shard_on_cpu = lambda _trainer: None
