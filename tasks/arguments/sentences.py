@@ -184,7 +184,7 @@ def warnings(
     told += _about_the_recipe(case, method)
     told += _about_money(case, method)
     count, processes = facts.hardware.count, facts.training.num_processes
-    if count > 1 and processes != count:
+    if count > 1 and processes not in (count, count * facts.training.num_machines):
         told.append(
             f"budget.gpu_count is {count} but training.num_processes is {processes}: batch sizes "
             "are for the processes. Set them equal."

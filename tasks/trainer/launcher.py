@@ -1,9 +1,10 @@
 """How the training child is started: plain Python, or accelerate for several processes.
 
-With `--cpu`, or a configuration that says MULTI_CPU, accelerate 1.15 starts one process and does
-not say so. `--multi_gpu` starts as many as asked for, on CPUs too; the child checks the number.
-A sharded run takes its configuration from `tasks/assets/accelerate/`, the file that bears the name
-of the profile. On several machines this one is the first; `tasks/trainer/join.py` starts the others.
+Accelerate is configured by `tasks/assets/accelerate/`, the file that bears the name of the profile:
+one that lies in the user's home has no say. With `--cpu`, or a configuration that says MULTI_CPU,
+accelerate 1.15 starts one process and does not say so; MULTI_GPU starts as many as asked for, on
+CPUs too, and the child checks the number. On several machines this one is the first;
+`tasks/trainer/join.py` starts the others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tasks.errors import RecipeError
 from tasks.recipe import TrainingSection
-from tasks.sections.sharding import DEEPSPEED, SHARDED, Profile
+from tasks.sections.sharding import DEEPSPEED, Profile
 from tasks.trainer.spec import TrainSpec
 
 __all__ = ["PROFILES", "first_machine", "launcher", "refuse_impossible_launch"]
@@ -39,11 +40,9 @@ def launcher(spec: TrainSpec, machine: int = 0) -> tuple[str, ...]:
     if training.num_processes == 1:
         return ()
     refuse_impossible_launch(profile, on_gpu=spec.on_gpu)
-    how: tuple[str, ...] = ("--multi_gpu",)
-    if profile in SHARDED:
-        how = ("--config_file", str(PROFILES / f"{profile}.yaml"))
     return (
-        *(sys.executable, "-m", "accelerate.commands.launch", *how),
+        *(sys.executable, "-m", "accelerate.commands.launch"),
+        *("--config_file", str(PROFILES / f"{profile}.yaml")),
         *("--num_processes", str(training.num_processes), *_machines(training, machine)),
         *("--mixed_precision", "no", "--dynamo_backend", "no"),
         *("--num_cpu_threads_per_process", "1"),
@@ -100,5 +99,4 @@ def _machines(training: TrainingSection, machine: int) -> tuple[str, ...]:
     return (
         *("--num_machines", str(training.num_machines), "--machine_rank", str(machine)),
         *("--main_process_ip", address, "--main_process_port", str(port)),
-        *("--rdzv_backend", "static", "--same_network"),
     )

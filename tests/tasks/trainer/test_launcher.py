@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from tasks.errors import RecipeError
 from tasks.recipe import Recipe
-from tasks.sections.sharding import SHARDED, why_not_sharded
+from tasks.sections.sharding import SHARDED, Profile, why_not_sharded
 from tasks.trainer.join import join, lines_to_join
 from tasks.trainer.launcher import PROFILES, launcher
 from tasks.trainer.spec import TrainSpec
@@ -38,7 +38,7 @@ def test_one_process_needs_no_launcher(tmp_path: Path) -> None:
     assert launcher(a_spec(tmp_path, num_processes=1)) == ()
 
 
-@pytest.mark.parametrize("profile", SHARDED)
+@pytest.mark.parametrize("profile", get_args(Profile))
 def test_a_profile_has_only_keys_that_accelerate_knows(profile: str) -> None:
     """What accelerate does not know goes into its arguments, and nothing ever reads it."""
     from accelerate.commands.config.config_args import load_config_from_file
@@ -48,7 +48,9 @@ def test_a_profile_has_only_keys_that_accelerate_knows(profile: str) -> None:
     load_config_from_file(str(path))  # refuses unknown keys of its first level
     said = yaml.safe_load(path.read_text())
     known = {action.dest for action in launch_command_parser()._actions}
-    assert set(said.get("fsdp_config") or said["deepspeed_config"]) <= known
+    own = said.get("fsdp_config") or said.get("deepspeed_config") or {}
+    assert bool(own) == (profile in SHARDED)
+    assert set(own) <= known
 
 
 def test_accelerate_reads_the_profile_as_fsdp2(
