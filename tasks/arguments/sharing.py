@@ -72,11 +72,12 @@ def unshared(case: Case, method: Method) -> str:
 
 
 def _figures(case: Case, plan: Plan, devices: int) -> str:
-    """Return `110 GiB whole, 20.7 GiB sharded over 8, 79.2 GiB usable on each`."""
-    whole = memory_under(case.facts, plan, "multi_gpu").high_bytes
+    """Return `at least 110 GiB whole, 20.7 GiB sharded over 8, 79.2 GiB usable on each`."""
+    whole = memory_under(case.facts, plan, "multi_gpu")
     shared = memory_under(case.facts, plan, "fsdp2").high_bytes
     usable = plan.memory.available_bytes
-    told = f"{gib(whole)} whole, {gib(shared)} sharded over {devices}"
+    least = "" if whole.fits else "at least "
+    told = f"{least}{gib(whole.high_bytes)} whole, {gib(shared)} sharded over {devices}"
     return told if usable is None else f"{told}, {gib(usable)} usable on each"
 
 
