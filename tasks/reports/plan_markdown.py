@@ -43,6 +43,8 @@ def resolved_settings(
     resolved: dict[str, Any] = {key: settings[name] for name, key in KEYS.items()}
     resolved["dataset.max_length"] = splits.max_length
     resolved["dataset.format"] = splits.format
+    if chosen.num_processes == 1:
+        resolved["training.accelerate_config"] = None  # nothing to share
     batch = chosen.per_device_train_batch_size * chosen.gradient_accumulation_steps
     resolved["training.global_batch_size"] = batch * chosen.num_processes
     rows = [("method", choice.method, "chosen" if recipe.method == "auto" else "recipe")]

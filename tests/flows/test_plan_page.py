@@ -76,6 +76,7 @@ def test_every_setting_of_the_training_is_there_with_its_origin() -> None:
             "eval_steps", "save_steps", "early_stopping_patience", "modules_to_save", "init_r",
             "target_r", "tinit", "tfinal", "deltaT", "beta1", "beta2", "orth_reg_weight",
             "loraplus_lr_ratio", "hang_timeout_minutes", "main_process_ip", "main_process_port",
+                "accelerate_config",
         }  # fmt: skip
 
 
