@@ -114,6 +114,7 @@ def _build(
         verify_merge=recipe.publish.verify_merge,
         out=str(out),
         checks_path=str(checks_path),
+        labels=tuple(label.name for label in splits.labels),
     )
     path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
     run_child("tasks.exports", path, folder.progress)

@@ -90,6 +90,7 @@ def _spec(
         hyperparameters=recommendation.hyperparameters,
         memory=recommendation.memory,
         row_type=splits.row_type,
+        labels=tuple(label.name for label in splits.labels),
         max_length=splits.max_length,
         on_gpu=folder.environment.get("device", "cpu") != "cpu",
         train=_absolute(splits.train, folder.path),

@@ -68,9 +68,12 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
 
     Raises:
         RecipeError: `budget.gpu` is no known card, or PEFT cannot adapt this model that way.
+        ModelError: Labels, and transformers has no classification head for this model.
     """
     if recipe.method != "full":
         refuse_for_experts(architecture, recipe.lora)
+    if splits.labels:
+        architecture = architecture.with_labels(len(splits.labels))
     rows, least = splits.train.rows, recipe.validation.min_train_rows
     repeats = splits.train.near_duplicates
     return Facts(

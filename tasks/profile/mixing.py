@@ -75,6 +75,7 @@ def choose_shapes(
     sample_of: Callable[[DataFile], list[Row]],
     *,
     has_template: bool,
+    labelled: bool = False,
 ) -> Shape:
     """Return the shape of the rows; of a mixture, with the shape of each file as its parts.
 
@@ -83,6 +84,7 @@ def choose_shapes(
         files: The files, of which `part` says to which source each belongs.
         sample_of: Reads the first readable rows of a file.
         has_template: Whether the tokenizer has a chat template.
+        labelled: Rows are texts with labels, for a classification head.
 
     Raises:
         DataError: A source has no format that fits, or raw text is mixed with prompts and answers.
@@ -90,7 +92,12 @@ def choose_shapes(
     """
     sections = dataset.sections()
     shapes = [
-        choose_shape(section, _sample(part, files, sample_of), has_template=has_template)
+        choose_shape(
+            section,
+            _sample(part, files, sample_of),
+            has_template=has_template,
+            labelled=labelled,
+        )
         for part, section in enumerate(sections)
     ]
     if len(shapes) == 1:

@@ -16,6 +16,7 @@ from tasks.loading import load_base, load_tokenizer
 from tasks.methods import METHODS
 from tasks.methods.freezing import freeze
 from tasks.trainer.anchor import anchor_of
+from tasks.trainer.classifying import classifier_trainer
 from tasks.trainer.loop import loop_class
 from tasks.trainer.order import GROUPED, lengths_of, measure
 from tasks.trainer.progress import tell
@@ -80,6 +81,8 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         DataError: The rows are not those that were prepared.
         ModelError: The base model does not load.
     """
+    from transformers import set_seed
+
     args = _arguments(spec)
     method = METHODS[spec.method]
     tokenizer = load_tokenizer(
@@ -89,16 +92,20 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     )
     encoder = Encoder(tokenizer, spec.dataset, spec.row_type)
     train = encode_trained(spec, encoder)
+    if spec.labels:  # a new head is drawn while the model is loaded
+        set_seed(spec.training.seed)
     model = load_base(
         spec.base_path,
         spec.model,
         dtype=method.base_dtype(spec.hyperparameters.dtype),
         quantization=spec.quantization if method.QUANTIZED else None,
+        labels=spec.labels,
     )
     if spec.freeze is not None:
         freeze(model, spec.freeze)
     variant = variant_of(spec)
-    trainer = loop_class(variant, spec.lora)(
+    around = classifier_trainer() if spec.labels else None
+    trainer = loop_class(variant, spec.lora, around)(
         model=model,
         args=args,
         train_dataset=train,

@@ -1,5 +1,7 @@
 """The loop: TRL's SFTTrainer, with a loss that must stay a number and an exact validation loss.
 
+A classification head is trained in the same loop around transformers' Trainer (`classifying.py`).
+
 A variant of LoRA may bring its own optimizer, a penalty on the training loss, and an act after each
 step; what TRL calls the loss is not the model's own, so a penalty that PEFT adds there is lost.
 EWC's penalty is added here too: to the training loss, never to that of validation.
@@ -48,19 +50,25 @@ def diverged(
     )
 
 
-def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer]:
+def loop_class(
+    variant: ModuleType | None,
+    lora: LoraSection,
+    around: Any = None,  # noqa: ANN401 - a class
+) -> type[SFTTrainer]:
     """Return the class; TRL is imported here and not on top.
 
     Args:
         variant: The module of `tasks/methods/` that the adapter comes from; None: no adapter.
         lora: The recipe's section, for the optimizer of the variant.
+        around: The trainer that the loop is built around; None: TRL's SFTTrainer.
     """
     from trl import SFTTrainer
 
     _score_learned_positions_only()
+    trainer: Any = around or SFTTrainer
 
-    class Loop(SFTTrainer):
-        """SFTTrainer whose `eval_loss` is exact and whose training loss is finite."""
+    class Loop(trainer):
+        """A trainer whose `eval_loss` is exact and whose training loss is finite."""
 
         #: What EWC holds the weights to; None without it.
         anchor: Anchor | None = None
@@ -145,7 +153,9 @@ def validation_loss(trainer: SFTTrainer, loss_of: Callable[..., Any]) -> dict[st
         for first in range(0, len(rows), size):
             picked = [rows[i] for i in range(first, min(first + size, len(rows)))]
             batch = trainer._prepare_inputs(collate(picked))
-            count = int((batch["labels"][..., 1:] != -100).sum())
+            labels = batch["labels"]
+            # A token's label is learned at the token before it; a row's label stands alone.
+            count = int(((labels[:, 1:] if labels.dim() > 1 else labels) != -100).sum())
             total += loss_of(trainer.model, batch).item() * count
             tokens += count
     loss = total / tokens
