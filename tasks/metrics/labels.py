@@ -83,7 +83,7 @@ def macro_f1(sums: np.ndarray) -> np.ndarray:
     """
     right, has, was = np.split(sums, 3, axis=1)
     met = has + was
-    each = np.divide(2 * right, met, out=np.zeros_like(met), where=met > 0)
+    each = np.divide(2.0 * right, met, out=np.zeros(met.shape), where=met > 0)
     return each.sum(1) / np.maximum(1, (met > 0).sum(1))
 
 
