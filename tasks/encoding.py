@@ -127,9 +127,7 @@ class Encoder:
             return []
         if self.row_type == "messages":
             return self._encode_chats(rows)
-        if (
-            self.row_type == "labelled"
-        ):  # as `tokenizer(text)` gives it, for a pipeline does the same
+        if self.row_type == "labelled":  # as a pipeline of transformers tokenizes a text
             return [Pooled.of(ids) for ids in self._starts([row["prompt"] for row in rows])]
         if self.row_type == "prompt_completion":
             prompts = self._starts([row["prompt"] for row in rows])

@@ -1,8 +1,9 @@
 """Classification: a text and its label, a name or a number with `dataset.label_names`.
 
-A classification head (`task_type: SEQ_CLS`) learns which label a text has. A causal language model learns it as an answer: with a chat template the text is the user's turn and
-the label the assistant's; without one the prompt is the text and a line that asks for the label.
-Numbers without names are refused: a model would learn "3", and nobody could read its answers.
+A classification head (`task_type: SEQ_CLS`) learns which label a text has. A causal language model
+learns it as an answer: with a chat template the text is the user's turn and the label the
+assistant's; without one the prompt is the text and a line that asks for the label. Numbers without
+names are refused: a model would learn "3", and nobody could read its answers.
 """
 
 from __future__ import annotations

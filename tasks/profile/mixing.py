@@ -114,6 +114,13 @@ def choose_shapes(
     # Pairs are one turn each where other sources are chats.
     row_type = types.pop() if len(types) == 1 else "messages"
     shapes = [replace(shape, row_type=row_type) for shape in shapes]
+    return _mixture(sections, files, shapes)
+
+
+def _mixture(
+    sections: Sequence[DatasetSection], files: Sequence[DataFile], shapes: Sequence[Shape]
+) -> Shape:
+    """Return the shapes of all sources as the parts of one, which says what is drawn of each."""
     told = []
     for part, (section, shape) in enumerate(zip(sections, shapes, strict=True)):
         share = next((file.share for file in files if file.part == part), 1)
@@ -122,7 +129,7 @@ def choose_shapes(
     return Shape(
         " + ".join(dict.fromkeys(shape.format for shape in shapes)),
         f"a mixture of {len(shapes)}: {' '.join(told)}",
-        row_type,
+        shapes[0].row_type,
         {},
         parts=tuple(shapes[file.part] for file in files),
     )

@@ -7,12 +7,9 @@ text is written then, so keys about writing or learning text have no effect, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
-
-if TYPE_CHECKING:
-    from tasks.recipe import Recipe
 
 __all__ = ["LABEL_METRICS", "SFT_ONLY", "TaskType", "refuse_for_the_task"]
 
@@ -45,7 +42,7 @@ def _in_pefts_words(value: object) -> object:
 TaskType = Annotated[Literal["CAUSAL_LM", "SEQ_CLS"], BeforeValidator(_in_pefts_words)]
 
 
-def refuse_for_the_task(recipe: Recipe) -> None:
+def refuse_for_the_task(recipe: Any) -> None:  # noqa: ANN401 - a Recipe, which imports this
     """Refuse what cannot go with the recipe's task type, before anything is read.
 
     Raises:
@@ -64,7 +61,7 @@ def refuse_for_the_task(recipe: Recipe) -> None:
         raise ValueError(f"{key} with task_type: SEQ_CLS: {reason}")
 
 
-def _without_effect(recipe: Recipe) -> list[tuple[str, str]]:
+def _without_effect(recipe: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - a Recipe
     """Return each key that a classification head rules out, with the reason and the mend."""
     dataset, metric = recipe.dataset, recipe.requirements.metric
     found = [

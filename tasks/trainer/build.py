@@ -81,10 +81,7 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         DataError: The rows are not those that were prepared.
         ModelError: The base model does not load.
     """
-    from transformers import set_seed
-
     args = _arguments(spec)
-    method = METHODS[spec.method]
     tokenizer = load_tokenizer(
         spec.base_path,
         spec.dataset.chat_template,
@@ -92,15 +89,7 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     )
     encoder = Encoder(tokenizer, spec.dataset, spec.row_type)
     train = encode_trained(spec, encoder)
-    if spec.labels:  # a new head is drawn while the model is loaded
-        set_seed(spec.training.seed)
-    model = load_base(
-        spec.base_path,
-        spec.model,
-        dtype=method.base_dtype(spec.hyperparameters.dtype),
-        quantization=spec.quantization if method.QUANTIZED else None,
-        labels=spec.labels,
-    )
+    model = _base(spec)
     if spec.freeze is not None:
         freeze(model, spec.freeze)
     variant = variant_of(spec)
@@ -125,6 +114,22 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
     return trainer, planned
+
+
+def _base(spec: TrainSpec) -> PreTrainedModel:
+    """Return the base model; of a classifier its new head is drawn while it is loaded."""
+    from transformers import set_seed
+
+    if spec.labels:
+        set_seed(spec.training.seed)
+    method = METHODS[spec.method]
+    return load_base(
+        spec.base_path,
+        spec.model,
+        dtype=method.base_dtype(spec.hyperparameters.dtype),
+        quantization=spec.quantization if method.QUANTIZED else None,
+        labels=spec.labels,
+    )
 
 
 def _group_where_it_pays(spec: TrainSpec, trainer: SFTTrainer) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import torch
     from datasets import Dataset
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, Trainer
     from trl import SFTTrainer
 
     from tasks.methods.ewc import Anchor
@@ -51,27 +51,21 @@ def diverged(
 
 
 def loop_class(
-    variant: ModuleType | None,
-    lora: LoraSection,
-    around: Any = None,  # noqa: ANN401 - a class
+    variant: ModuleType | None, lora: LoraSection, around: type[Trainer] | None = None
 ) -> type[SFTTrainer]:
     """Return the class; TRL is imported here and not on top.
 
     Args:
         variant: The module of `tasks/methods/` that the adapter comes from; None: no adapter.
         lora: The recipe's section, for the optimizer of the variant.
-        around: The trainer that the loop is built around; None: TRL's SFTTrainer.
+        around: A trainer class; None: TRL's SFTTrainer.
     """
-    from trl import SFTTrainer
-
-    _score_learned_positions_only()
-    trainer: Any = around or SFTTrainer
+    trainer: Any = around or _sft_trainer()
 
     class Loop(trainer):
         """A trainer whose `eval_loss` is exact and whose training loss is finite."""
 
-        #: What EWC holds the weights to; None without it.
-        anchor: Anchor | None = None
+        anchor: Anchor | None = None  # what EWC holds the weights to; None without it
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ANN401 - theirs
             if self.args.train_sampling_strategy == GROUPED:
@@ -106,6 +100,13 @@ def loop_class(
             return metrics
 
     return Loop
+
+
+def _sft_trainer() -> type[SFTTrainer]:
+    from trl import SFTTrainer
+
+    _score_learned_positions_only()
+    return SFTTrainer
 
 
 def _score_learned_positions_only() -> None:
