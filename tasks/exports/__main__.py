@@ -131,7 +131,7 @@ def _evaluated_and_base(
 
 
 def _require_alive(found: dict[str, Any], spec: ExportSpec) -> dict[str, Any]:
-    if spec.labels and found["relative_error"] < SAME:
+    if spec.labels and not found["relative_error"] > SAME:  # not a number where all are zero
         raise ReleaseError(
             "the tuned model gives every text the same scores, so it tells nothing apart. Nothing "
             "was published. Look at the training loss; the learning rate may be far too small."
