@@ -76,6 +76,7 @@ def test_the_task_is_written_in_the_words_of_peft_or_of_a_pipeline(
         (["dataset.assistant_only_loss=false"], "dataset.assistant_only_loss: false"),
         (["dataset.completion_only_loss=false"], "never of a token"),
         (["dataset.chat_template=chatml"], "dataset.chat_template with task_type: SEQ_CLS"),
+        (["lora.variant=pissa"], "PEFT 0.21 leaves the head out when it converts"),
         (["evaluation.max_new_tokens=9"], "no text is written"),
         (["requirements.metric=exact_match"], "Write accuracy or macro_f1"),
         (["method=full", "freeze={layers: 1}"], "freeze with task_type: SEQ_CLS"),
