@@ -32,7 +32,7 @@ def generate(
     max_new_tokens: int = 200,
     registry: Path = Path("registry"),
 ) -> None:
-    """Print both answers.
+    """Print both answers; of a classifier the label, and its probability as the model sees it.
 
     Raises:
         ModelError: No such release (the message lists those there are), or its base is gone.
@@ -41,7 +41,8 @@ def generate(
     about = read_release(folder)
     given = answers(folder, about, prompt, max_new_tokens)
     table = Table(title=Text(f"{name} v{about['version']}"), title_justify="left", show_lines=True)
-    table.add_column(Text(f"base: {about['base']['name']}"), overflow="fold", ratio=1)
+    base = "without a model" if about.get("labels") else f"base: {about['base']['name']}"
+    table.add_column(Text(base), overflow="fold", ratio=1)
     table.add_column(Text(f"tuned: {about['kind']}"), overflow="fold", ratio=1)
     table.add_row(Text(given["base"]), Text(given["tuned"]))
     console.print(table)

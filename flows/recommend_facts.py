@@ -54,6 +54,8 @@ KEYS = {
     "r": ("lora", "r"),
     "target_modules": ("lora", "target_modules"),
 }
+#: Taken where the recipe names no labels, which are counted when rows are prepared: the fewest.
+LABELS = 2
 SWITCHES = ("owned", "critical", "very_different", "ab_testing", "no_gradient_checkpointing")
 SECTIONS = ("requirements", "budget", "lora", "quantization", "training")
 
@@ -97,6 +99,8 @@ def facts_from_flags(flags: Flags) -> Answered:
     elif method != "full":
         refuse_for_experts(model, lora)
     data, source = _data(given, recipe, model)
+    if recipe is not None and recipe.task_type == "SEQ_CLS":
+        model = model.with_labels(max(LABELS, len(recipe.dataset.label_names)))
     facts = Facts(
         architecture=model,
         hardware=hardware,

@@ -23,6 +23,9 @@ from tasks.report_records import DataCheck as DataCheck
 from tasks.report_records import DataReport
 from tasks.report_records import Review as Review
 
+#: What a canonical row is, see `Splits`.
+RowType = Literal["messages", "prompt_completion", "text", "labelled"]
+
 
 class Linear(Record):
     """A linear layer W (out, in) of the base model; `count` alike ones stand in the model."""
@@ -63,23 +66,32 @@ class General(Record):
     """
 
     split: Split
-    row_type: Literal["messages", "prompt_completion", "text"]
+    row_type: RowType
     sources: tuple[Source, ...]
     available_rows: int
     left_out: dict[str, int]
+
+
+class LabelCount(Record):
+    """A label of a classification head, and how many training rows have it."""
+
+    name: str
+    rows: int
 
 
 class Splits(Record):
     """A prepared data set.
 
     `row_type` is the canonical shape in the files: `messages` ({"messages": [...]}),
-    `prompt_completion` ({"prompt": str, "completion": str}) or `text` ({"text": str}).
-    `checkable` says whether answers are short or structured enough for exact match.
+    `prompt_completion` ({"prompt": str, "completion": str}), `text` ({"text": str}), or `labelled`:
+    a text and its label under the names of a prompt and its completion, for a classification head.
+    `checkable` says whether answers are short or structured enough for exact match. `labels` are
+    those of a classification head, in its order, with the training rows of each.
     """
 
     format: str
     format_reason: str
-    row_type: Literal["messages", "prompt_completion", "text"]
+    row_type: RowType
     sources: tuple[Source, ...]
     rows_in: int
     train: Split
@@ -97,6 +109,7 @@ class Splits(Record):
     template_sha256: str
     replay: General | None = None
     reference: General | None = None
+    labels: tuple[LabelCount, ...] = ()
 
 
 class Rejected(Record):
@@ -182,8 +195,27 @@ class Gate(Record):
     sentence: str
 
 
+class LabelScore(Record):
+    """One label of a classifier on the test rows: how often it is right, and how often found.
+
+    `precision` is None where the label was never given, `recall` where no row has it.
+    """
+
+    name: str
+    rows: int
+    given: int
+    right: int
+    precision: float | None
+    recall: float | None
+    f1: float
+
+
 class Scorecard(Record):
-    """Base against tuned on the test rows, scored once for this candidate."""
+    """Base against tuned on the test rows, scored once for this candidate.
+
+    `labels` are those of a classifier, as the tuned model gives them; `base` says what a base is
+    that has no answers of its own.
+    """
 
     test_rows: int
     test_sha256: str
@@ -194,6 +226,8 @@ class Scorecard(Record):
     passed: bool
     samples_path: str
     wall_seconds: float
+    base: str = ""
+    labels: tuple[LabelScore, ...] = ()
 
 
 class Evidence(Record):

@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.chat_template import choose_template, writes_tool_calls, writes_tools
+from tasks.contracts import RowType as RowType
 from tasks.recipe import DatasetSection
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-__all__ = ["Encoded", "Encoder", "answer_of", "turn_text"]
+__all__ = ["Encoded", "Encoder", "Pooled", "RowType", "answer_of", "turn_text"]
 
-RowType = Literal["messages", "prompt_completion", "text"]
 Row = dict[str, Any]
 R = TypeVar("R")
 
@@ -57,11 +57,25 @@ class Encoded:
         return Encoded([*ids, self.input_ids[last]], [*mask, 1])
 
 
+@dataclass(frozen=True)
+class Pooled(Encoded):
+    """A text as a classification head reads it: at its last token, where the label is learned."""
+
+    @classmethod
+    def of(cls, ids: list[int]) -> Pooled:
+        """Return the text of these tokens."""
+        return cls(ids, [0] * (len(ids) - 1) + [1] * bool(ids))
+
+    def cut(self, max_length: int) -> Pooled:
+        """Return the beginning; what is then the last token is read."""
+        return self.of(self.input_ids[:max_length])
+
+
 def answer_of(row: Row, row_type: RowType) -> str:
     """Return the text a model is expected to give: the last assistant turn or the completion."""
     if row_type == "messages":
         return turn_text(row["messages"][-1])
-    return str(row["completion"]) if row_type == "prompt_completion" else ""
+    return "" if row_type == "text" else str(row["completion"])
 
 
 def turn_text(turn: dict[str, Any]) -> str:
@@ -113,6 +127,8 @@ class Encoder:
             return []
         if self.row_type == "messages":
             return self._encode_chats(rows)
+        if self.row_type == "labelled":  # as a pipeline of transformers tokenizes a text
+            return [Pooled.of(ids) for ids in self._starts([row["prompt"] for row in rows])]
         if self.row_type == "prompt_completion":
             prompts = self._starts([row["prompt"] for row in rows])
             completions = self._tokenized([row["completion"] for row in rows])["input_ids"]
@@ -132,7 +148,7 @@ class Encoder:
         """
         if self.row_type == "messages":
             return self._render(row, len(row["messages"]) - 1, add_generation_prompt=True)
-        if self.row_type == "prompt_completion":
+        if self.row_type in ("prompt_completion", "labelled"):
             return self._starts([row["prompt"]])[0]
         raise ValueError("raw text has no prompt")
 

@@ -47,7 +47,7 @@ def evaluate(
         "method": [recommendation.method, checkpoint.kind, checkpoint.dtype],
         "base": checkpoint.base_sha256,
         "checkpoint": candidate,
-        "splits": [splits.test, splits.row_type, splits.checkable],
+        "splits": [splits.test, splits.row_type, splits.checkable, splits.labels],
         "lengths": [splits.max_length, splits.longest_answer_tokens],
     }
 
@@ -102,6 +102,7 @@ def _run_scorer(recipe: Recipe, checkpoint: Checkpoint, splits: Splits, folder: 
         max_length=splits.max_length,
         longest_answer_tokens=splits.longest_answer_tokens,
         samples_path=str(home / "samples.jsonl"),
+        labels=splits.labels,
     )
     path = home / "spec.json"
     path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")

@@ -6,6 +6,7 @@ device are decided here and nowhere else. Run only in child processes: it import
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["device", "load_base", "load_tokenizer", "load_tuned", "use_exact_4bit"]
+__all__ = ["agree_on_padding", "device", "head_settings", "load_base", "load_tokenizer"]
+__all__ += ["load_tuned", "use_exact_4bit"]
 
 
 def device() -> torch.device:
@@ -77,8 +79,12 @@ def load_base(
     dtype: str,
     quantization: QuantizationSection | None = None,
     sharded: bool = False,
+    labels: Sequence[str] = (),
 ) -> PreTrainedModel:
     """Load the base model onto this process's device; 4-bit if `quantization` is given.
+
+    With labels it has a classification head in place of its word head, random where the checkpoint
+    has none.
 
     Args:
         folder: A local checkpoint folder.
@@ -86,20 +92,22 @@ def load_base(
         dtype: `float32`, `bfloat16` or `float16`; also the compute dtype of a 4-bit base.
         quantization: The recipe's section for QLoRA, else None.
         sharded: Whether it is going to be cut up; it stays in main memory until then.
+        labels: Of the head, in its order.
 
     Raises:
         ModelError: The checkpoint does not load.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    extra: dict[str, Any] = {}
+    kind = AutoModelForSequenceClassification if labels else AutoModelForCausalLM
+    extra: dict[str, Any] = head_settings(labels)
     if quantization is not None:
         extra["quantization_config"] = quantization_config(quantization, dtype)
     if quantization is not None or not sharded:  # DeepSpeed refuses a map of its own model
         extra["device_map"] = {"": "cpu" if sharded else device()}
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(
+        loaded = kind.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             attn_implementation=model.attn_implementation,
@@ -111,6 +119,41 @@ def load_base(
         raise ModelError(f"{folder}: the model does not load: {error}") from None
     use_exact_4bit(loaded)
     return loaded
+
+
+def head_settings(labels: Sequence[str]) -> dict[str, Any]:
+    """Return what transformers needs to know of a classification head; nothing without labels."""
+    if not labels:
+        return {}
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {name: number for number, name in enumerate(labels)},
+        "problem_type": "single_label_classification",
+    }
+
+
+def agree_on_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Let tokenizer and model call the same token padding, on the right.
+
+    The head reads the last token that is not `config.pad_token_id`. If that is None, or another
+    than the tokenizer pads with, it reads padding, and the answer to a text changes with its
+    neighbours in the batch. A tokenizer without one pads with its end token: nothing is generated,
+    so nothing unlearns to stop.
+
+    Raises:
+        ModelError: The tokenizer has neither a padding nor an end token.
+    """
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: its tokenizer has no padding and no end token, so texts "
+                "of different length cannot share a batch. Give it a pad_token."
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = tokenizer.pad_token_id
 
 
 def use_exact_4bit(model: torch.nn.Module) -> None:
@@ -133,6 +176,7 @@ def load_tuned(
     *,
     dtype: str,
     quantization: QuantizationSection | None = None,
+    labels: Sequence[str] = (),
 ) -> torch.nn.Module:
     """Load the tuned model in evaluation mode: a whole model, or the base with its adapter.
 
@@ -142,10 +186,10 @@ def load_tuned(
     import torch
 
     if kind == "model":
-        return load_base(str(tuned_folder), model, dtype=dtype).eval()
+        return load_base(str(tuned_folder), model, dtype=dtype, labels=labels).eval()
     from peft import PeftModel
 
-    base = load_base(base_folder, model, dtype=dtype, quantization=quantization)
+    base = load_base(base_folder, model, dtype=dtype, quantization=quantization, labels=labels)
     tuned = PeftModel.from_pretrained(base, str(tuned_folder))
     for name, parameter in tuned.named_parameters():
         if "lora_" in name:

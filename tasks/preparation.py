@@ -30,7 +30,8 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
 
     Raises:
         DataError: A file cannot be read, its format is unknown or ambiguous, a split is empty, or
-            a row is too long under `on_overlength: raise`, or general rows are too few.
+            a row is too long under `on_overlength: raise`, or general rows are too few, or labels
+            are not those of one classification head.
         RecipeError: `dataset.max_length` is beyond the model's positions.
         ModelError: The tokenizer does not load.
     """
@@ -44,6 +45,7 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
         recipe.model.trust_remote_code,
         hashes,
         _template(recipe),
+        recipe.task_type,
     ]
     general = [file for files in general_sources(recipe).values() for file in files]
     if general:
@@ -64,6 +66,7 @@ def prepare(recipe: Recipe, base: BaseModelFiles, folder: RunFolder) -> Splits:
             positions=positions,
             progress=folder.progress,
             remembered=folder.remembered([base.sha256, base.path, folder.environment]),
+            labelled=recipe.task_type == "SEQ_CLS",
         )
         splits = assembler.assemble(stage_folder)
         return add_general(recipe, splits, tokenizer, stage_folder)

@@ -41,8 +41,7 @@ def publish(recipe: Recipe, base: BaseModelFiles, evidence: Evidence, folder: Ru
     registry = Path(recipe.publish.registry).expanduser().resolve()
     candidate = weights_sha256(folder.path / evidence.checkpoint.path)
     inputs = {
-        "form": [recipe, registry],
-        "weights": [base.name, base.revision, base.sha256, candidate],
+        "form": [recipe, registry, base.name, base.revision, base.sha256, candidate],
         "evidence": [evidence.splits, evidence.report, evidence.recommendation, evidence.scorecard],
     }
     known, _why = folder.answer("publish", Release, inputs)
@@ -114,6 +113,7 @@ def _build(
         verify_merge=recipe.publish.verify_merge,
         out=str(out),
         checks_path=str(checks_path),
+        labels=tuple(label.name for label in splits.labels),
     )
     path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
     run_child("tasks.exports", path, folder.progress)

@@ -18,6 +18,7 @@ from tasks.sections.continual import FULL_ONLY, EwcSection, FreezeSection, Repla
 from tasks.sections.section import Fraction, Section, Share
 from tasks.sections.sharding import why_not_sharded
 from tasks.sections.sources import Format, LabelNames, Sources
+from tasks.sections.task_type import TaskType, refuse_for_the_task
 from tasks.sections.training import TrainingSection
 from tasks.sections.validation import ValidationSection
 
@@ -142,8 +143,10 @@ class RequirementsSection(Section):
     """What the result has to be: the answers to the decision tree's questions."""
 
     accuracy: Fraction | None = Field(None, description="A fraction: 0.95 for 95 %.")
-    metric: Literal["exact_match", "token_accuracy"] | None = Field(
-        None, description="What accuracy is measured by. None: exact match for checkable answers."
+    metric: Literal["exact_match", "token_accuracy", "accuracy", "macro_f1"] | None = Field(
+        None,
+        description="What accuracy is measured by. None: exact match for checkable answers; of "
+        "SEQ_CLS, whose labels also have macro_f1, accuracy.",
     )
     tasks: int = Field(1, ge=1, description="How many tasks; each gets its own adapter.")
     deployment: Literal["cloud", "edge"] = "cloud"
@@ -213,6 +216,10 @@ class Recipe(Section):
 
     name: str
     model: ModelSection
+    task_type: TaskType = Field(
+        "CAUSAL_LM",
+        description="CAUSAL_LM writes answers; SEQ_CLS gives a text one label, by a head.",
+    )
     method: Literal["auto", "full", "lora", "qlora"] = "auto"
     rules: Literal["evidence", "guide"] = Field(
         "evidence", description="Profile of the decision rules; guide: the guide to the letter."
@@ -245,6 +252,7 @@ class Recipe(Section):
                 "lora.variant: adalora with dataset.packing: ranks fall by a count of steps, which "
                 "packing changes. Leave one of them out"
             )
+        refuse_for_the_task(self)
         return self
 
     def _why_not_sharded(self) -> str | None:
@@ -257,6 +265,7 @@ class Recipe(Section):
             self.method,
             self.lora.variant,
             ewc=self.ewc is not None,
+            labels=self.task_type != "CAUSAL_LM",
             optim=self.training.optim,
             storage=self.quantization.handed_on().get("bnb_4bit_quant_storage"),
             dtype=None if self.model.dtype == "auto" else self.model.dtype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +14,16 @@ from tasks.contracts import (
     DataReport,
     Evidence,
     Hyperparameters,
+    LabelCount,
     Recommendation,
     Recovery,
     Review,
+    RowType,
     Scorecard,
     Split,
     Splits,
 )
+from tasks.loading import head_settings
 from tasks.recipe import Recipe
 from tasks.run_folder import RunFolder, file_sha256
 from tests.tiny import build_tiny_model
@@ -82,7 +86,7 @@ class Candidate:
 def build_candidate(
     place: Path,
     method: Literal["full", "lora", "qlora"] = "lora",
-    row_type: Literal["messages", "prompt_completion", "text"] = "messages",
+    row_type: RowType = "messages",
     **changes: Any,
 ) -> Candidate:
     """Lay a run folder under `place`; `changes` are recipe sections."""
@@ -100,7 +104,8 @@ def build_candidate(
         }
         | changes
     )
-    _train(base_folder, folder.path / "train", method)
+    labels = COLOURS if row_type == "labelled" else ()
+    _train(base_folder, folder.path / "train", method, labels)
     base = resolve(recipe.model)
     return Candidate(
         recipe=recipe,
@@ -115,6 +120,8 @@ def build_candidate(
 def _row(index: int, row_type: str) -> dict[str, Any]:
     row = chat(index)
     question, answer = (message["content"] for message in row["messages"])
+    if row_type == "labelled":
+        return {"prompt": question, "completion": answer}
     if row_type == "prompt_completion":
         return {"prompt": question, "completion": " " + answer}
     return row if row_type == "messages" else {"text": f"{question} {answer}"}
@@ -153,18 +160,30 @@ def _splits(folder: Path, row_type: Any) -> Splits:
         checkable=row_type != "text",
         template="",
         template_sha256="",
+        labels=tuple(LabelCount(name=name, rows=4) for name in COLOURS)
+        if row_type == "labelled"
+        else (),
         **found,
     )
 
 
-def _train(base: Path, out: Path, method: str) -> None:
-    """Write weights that differ from the base's: a random adapter, or a disturbed whole model."""
+def _train(base: Path, out: Path, method: str, labels: Sequence[str]) -> None:
+    """Write weights that differ from the base's: a random adapter, or a disturbed whole model.
+
+    With labels it has a random classification head, which reads the last token but for padding.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
 
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     torch.manual_seed(1)
+    kind = AutoModelForSequenceClassification if labels else AutoModelForCausalLM
+    more = head_settings(labels)
+    model = kind.from_pretrained(base, dtype=torch.float32, **more)
     if method == "full":
         with torch.no_grad():
             for parameter in model.parameters():
@@ -172,7 +191,13 @@ def _train(base: Path, out: Path, method: str) -> None:
         model.save_pretrained(out)
         AutoTokenizer.from_pretrained(base).save_pretrained(out)
         return
-    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False)
+    config = LoraConfig(
+        r=4,
+        lora_alpha=8,
+        target_modules="all-linear",
+        init_lora_weights=False,
+        task_type="SEQ_CLS" if labels else None,
+    )
     get_peft_model(model, config).save_pretrained(out)
 
 

@@ -45,7 +45,12 @@ def _asked(case: Case) -> dict[str, Any]:
 
 def _chosen(case: Case, method: Method) -> dict[str, Any]:
     facts, settings = case.facts, case.plan(method).hyperparameters
-    usual = learning_rate(method, facts.architecture.parameters, settings.variant or "lora")
+    usual = learning_rate(
+        method,
+        facts.architecture.parameters,
+        settings.variant or "lora",
+        classifies=facts.architecture.labels > 0,
+    )
     save_steps, learned = facts.training.save_steps, facts.loss_tokens
     known: dict[str, Any] = {
         "method": method,

@@ -66,13 +66,16 @@ def amounts(
         batch: Sequences.
         length: Tokens of each.
         rank: Of the adapter; 0 for full.
-        fused: The loss is tiled; else whole logits.
+        fused: The loss is tiled; else whole logits, as always of a classification head: it scores
+            every position, with a number a label.
     """
     sizes = (
         *(model.hidden, model.intermediate * model.active_experts, model.q_width, model.kv_width),
-        *(model.heads, model.kv_heads, model.head_dim, model.vocabulary),
+        *(model.heads, model.kv_heads, model.head_dim, model.labels or model.vocabulary),
     )
-    return _amounts(model.model_type, regime, sizes, batch, length, rank, fused)
+    return _amounts(
+        model.model_type, regime, sizes, batch, length, rank, fused and not model.labels
+    )
 
 
 @lru_cache(maxsize=8192)

@@ -37,7 +37,8 @@ def trained(setup: Setup) -> int:
     if setup.method == "full":
         return model.parameters - frozen_by(setup.freeze, model).parameters
     assert setup.r is not None
-    return adapter_parameters(model, setup.target_modules, setup.variant, setup.r)
+    adapter = adapter_parameters(model, setup.target_modules, setup.variant, setup.r)
+    return adapter + model.score_parameters
 
 
 def regime(setup: Setup) -> str:

@@ -46,7 +46,8 @@ class Architecture(Record):
     `other_parameters` are norms, biases, position embeddings and a mixture's experts; of them
     `outside_parameters` stand in no layer, and `position_parameters` are among those; of
     `expert_parameters` a token uses `active_share`. `config` is the model's config.json as text,
-    with which the real class can be built; empty where transformers has none.
+    with which the real class can be built; empty where transformers has none. `labels` are those of
+    a classification head, which then stands in place of the word head; 0: a language model.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Architecture(Record):
     active_share: float = 1.0
     active_experts: int = 1
     config: str = ""
+    labels: int = 0
 
     def __hash__(self) -> int:
         """Hash the whole record once: it is a key of what is computed from it again and again."""
@@ -96,18 +98,37 @@ class Architecture(Record):
     @property
     def embedding_parameters(self) -> int:
         """Parameters of the embedding, and of the head unless it is tied to it."""
-        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return self.vocabulary * self.hidden * (1 if self.tied or self.labels else 2)
+
+    @property
+    def score_parameters(self) -> int:
+        """Parameters of the classification head, one linear layer without a bias; else 0."""
+        return self.labels * self.hidden
 
     @property
     def parameters(self) -> int:
         """All parameters; a tied head is counted once, as PyTorch does."""
-        return self.linear_parameters + self.embedding_parameters + self.other_parameters
+        words = self.embedding_parameters + self.score_parameters
+        return self.linear_parameters + words + self.other_parameters
 
     @property
     def product_parameters(self) -> int:
         """Parameters in matrix products, with the head: what a token costs (methods.md 5.1)."""
         active = round(self.expert_parameters * self.active_share)
-        return self.linear_parameters + active + self.vocabulary * self.hidden
+        return self.linear_parameters + active + (self.labels or self.vocabulary) * self.hidden
+
+    def with_labels(self, labels: int) -> Architecture:
+        """Return the decoder with a classification head; a ModelError if transformers has none."""
+        family = read_asset("models.yaml")["families"][self.model_type]
+        if not family.get("classifies", True):
+            raise ModelError(
+                f"{self.name}: transformers has no classification head for {self.model_type}. Take "
+                "another base model, or task_type: CAUSAL_LM, which learns labels as answers."
+            )
+        fields = {name: getattr(self, name) for name in Architecture.model_fields}
+        bias = self.vocabulary if family.get("layout") == "phi" else 0  # of the word head
+        fields |= {name: fields[name] - bias for name in ("other_parameters", "outside_parameters")}
+        return Architecture.model_validate(fields | {"labels": labels, "tied": False})
 
 
 class CatalogueModel(Record):

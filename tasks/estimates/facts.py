@@ -68,9 +68,12 @@ def facts_for(recipe: Recipe, architecture: Architecture, splits: Splits) -> Fac
 
     Raises:
         RecipeError: `budget.gpu` is no known card, or PEFT cannot adapt this model that way.
+        ModelError: Labels, and transformers has no classification head for this model.
     """
     if recipe.method != "full":
         refuse_for_experts(architecture, recipe.lora)
+    if splits.labels:
+        architecture = architecture.with_labels(len(splits.labels))
     hardware, training = hardware_for(recipe.budget), recipe.training
     here = recipe.budget.gpu is None and recipe.budget.vram_gb is None
     if here and hardware.kind != "cpu" and "num_processes" not in training.model_fields_set:

@@ -38,6 +38,9 @@ def measured_memory(facts: Facts, plan: Plan) -> tuple[MemoryEstimate, str]:
             "The trace is that of one device; what is sharded over several keeps the closed form."
         )
         return memory, told
+    if facts.architecture.labels:
+        told = "The trace is that of a language model; a classifier keeps the closed form."
+        return memory, told
     setup = setup_of(facts, plan)
     (traced,) = trace_cases([case_for(setup)])
     peak = traced.peak_bytes + ewc_bytes(setup)  # the trace knows nothing of EWC

@@ -209,17 +209,19 @@ def _moments(standing: Standing, step: Step) -> tuple[tuple[float, float, float]
         if setup.dropout:  # computed again, a layer's products keep what they kept already
             live -= products
         again = kept + now.input
-        # Autocast keeps its 16-bit copies of trained weights to the end of the forward pass;
-        # sharded weights are cast before they are gathered.
+        # Autocast keeps 16-bit copies of trained weights to the end; sharded ones it never sees.
         copies = reached * now.cast if setup.whole and setup.profile != "zero2" else 0.0
     every = now.start + reached * kept
     full = setup.method == "full"
-    head = (model.embedding_parameters - frozen.head) * standing.width if full else 0.0
+    words = (model.embedding_parameters - frozen.head) * standing.width if full else 0.0
+    # Of a classifier the gradient of the words comes last, that of its small head first.
+    head = model.score_parameters * standing.width if full and model.labels else words
     held = gradients if step.accumulates else 0.0
-    one = (gradients - head) / max(1, reached)
+    one = (gradients - words) / max(1, reached)
     # The gradient of a tied embedding waits for its other half, then both are added to a third.
     waits = head if model.tied else 0.0
-    embedding = (2 * waits if model.tied else 0.0) + (head / (1 + (not model.tied)) if held else 0)
+    both = not model.tied and not model.labels  # embedding and head are two matrices
+    embedding = 2 * waits + (words / (1 + both) if held else 0)
     return (
         (held, every + now.input + copies, now.head_forward),
         (held, every + now.input, now.head_backward),

@@ -106,13 +106,14 @@ def trainable_parameters(
     lora: LoraSection,
     frozen: FreezeSection | None = None,
 ) -> int:
-    """Return how many numbers the method trains, under AdaLoRA at the start."""
+    """Return how many numbers the method trains, under AdaLoRA at the start; a head is trained whole."""
     if method == "full":
         left = frozen_by(frozen, architecture).parameters
         return full.trainable_parameters(architecture.parameters, left)
     assert r is not None
     rank, variant = first_rank(r, lora), variant_for(r, lora)
-    return adapter_parameters(architecture, lora.target_modules, variant, rank)
+    adapter = adapter_parameters(architecture, lora.target_modules, variant, rank)
+    return adapter + architecture.score_parameters
 
 
 @lru_cache(maxsize=4096)

@@ -58,6 +58,7 @@ def why_not(profile: Profile, facts: Facts, method: Method, r: int) -> str | Non
         method,
         None if method == "full" else variant_for(r, facts.lora),
         ewc=facts.ewc,
+        labels=bool(facts.architecture.labels),
         optim=facts.training.optim,
         storage=facts.quantization.handed_on().get("bnb_4bit_quant_storage"),
         dtype=precision(facts, method),

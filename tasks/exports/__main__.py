@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Any
 from tasks.encoding import Encoder, Row
 from tasks.errors import ReleaseError
 from tasks.exports.adapter import write_adapter
-from tasks.exports.checks import agreement, logits_of, require_agreement, sample_ids
+from tasks.exports.checks import (
+    agreement,
+    logits_of,
+    require_agreement,
+    same_answer,
+    sample_ids,
+)
 from tasks.exports.merged import write_merged, write_model
 from tasks.exports.spec import ExportSpec
 from tasks.loading import (
+    agree_on_padding,
     device,
+    head_settings,
     load_base,
     load_tokenizer,
     load_tuned,
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 
 WRITERS = {"adapter": write_adapter, "merged": write_merged, "model": write_model}
 CHECKED_ROWS = 16
+#: Rounding of a mean.
+SAME = 1e-6
 
 
 def export(fields: dict[str, Any]) -> None:
@@ -52,11 +62,16 @@ def export(fields: dict[str, Any]) -> None:
     sample = sample_ids(ids, len(encoder.tokenizer))
     _tell(0, "logits of the evaluated model")
     evaluated, base = _evaluated_and_base(spec, sample)
-    checks: dict[str, Any] = {"alive": _require_alive(agreement(base, evaluated).model_dump())}
+    checks: dict[str, Any] = {
+        "alive": _require_alive(agreement(base, evaluated).model_dump(), spec)
+    }
     _tell(1, f"writing the {spec.kind}")
     WRITERS[spec.kind](spec, out)
     gc.collect()
-    _write_tokenizer(spec, encoder, rows[0], out)
+    if spec.labels:
+        _write_tokenizer_of_texts(encoder, out)
+    else:
+        _write_tokenizer(spec, encoder, rows[0], out)
     _tell(2, "reading it back")
     checks["tokenizer"] = _require_same_tokens(spec, rows)
     if spec.kind != "merged" or spec.verify_merge:
@@ -89,7 +104,10 @@ def _encoder(spec: ExportSpec) -> Encoder:
 def _evaluated_and_base(
     spec: ExportSpec, sample: list[list[int]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits of the model as it was evaluated, and of what it was trained from."""
+    """Return the logits of the model as it was evaluated, and of what it was trained from.
+
+    A new head's answers are random, so a classifier is held against one that cannot tell texts apart.
+    """
     tuned: Any = load_tuned(
         spec.base_path,
         Path(spec.tuned_path),
@@ -97,7 +115,12 @@ def _evaluated_and_base(
         spec.model,
         dtype=spec.dtype,
         quantization=spec.load_quantization,
+        labels=spec.labels,
     )
+    if spec.labels:
+        agree_on_padding(load_tokenizer(spec.base_path), tuned)
+        evaluated = logits_of(tuned, sample)
+        return evaluated, same_answer(evaluated)
     evaluated = logits_of(tuned, sample)
     if spec.kind != "model":
         with tuned.disable_adapter():
@@ -107,7 +130,12 @@ def _evaluated_and_base(
     return evaluated, logits_of(load_base(spec.base_path, spec.model, dtype=spec.dtype), sample)
 
 
-def _require_alive(found: dict[str, Any]) -> dict[str, Any]:
+def _require_alive(found: dict[str, Any], spec: ExportSpec) -> dict[str, Any]:
+    if spec.labels and not found["relative_error"] > SAME:  # not a number where all are zero
+        raise ReleaseError(
+            "the tuned model gives every text the same scores, so it tells nothing apart. Nothing "
+            "was published. Look at the training loss; the learning rate may be far too small."
+        )
     if found["relative_error"] == 0:
         raise ReleaseError(
             "the tuned weights change nothing: every logit is the base model's. Nothing was "
@@ -134,6 +162,16 @@ def _write_tokenizer(spec: ExportSpec, encoder: Encoder, row: Row, out: Path) ->
     (out / "generation_config.json").write_text(text, encoding="utf-8")
 
 
+def _write_tokenizer_of_texts(encoder: Encoder, out: Path) -> None:
+    """Write the tokenizer as the head was trained with it: padding named, on the right."""
+    tokenizer = encoder.tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    tokenizer.save_pretrained(out)
+
+
 def _require_same_tokens(spec: ExportSpec, rows: list[Row]) -> dict[str, Any]:
     dataset = spec.dataset.model_copy(update={"chat_template": "auto"})
     published = load_tokenizer(spec.out, trust_remote_code=spec.model.trust_remote_code)
@@ -154,13 +192,16 @@ def _read_back(spec: ExportSpec) -> Any:  # noqa: ANN401 - a PreTrainedModel or 
     """Load the artefact as a stranger would: with transformers and peft, from the disk."""
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     whole = spec.kind != "adapter"
     extra: dict[str, Any] = {}
+    if spec.labels and not whole:
+        extra = head_settings(spec.labels) | {"pad_token_id": load_tokenizer(spec.out).pad_token_id}
     if not whole and spec.load_quantization is not None:
         extra["quantization_config"] = quantization_config(spec.load_quantization, spec.dtype)
-    model = AutoModelForCausalLM.from_pretrained(
+    kind = AutoModelForSequenceClassification if spec.labels else AutoModelForCausalLM
+    model = kind.from_pretrained(
         spec.out if whole else spec.base_path,
         dtype=getattr(torch, spec.dtype),
         attn_implementation=spec.model.attn_implementation,

@@ -1,5 +1,7 @@
 """Answer one prompt with the base and a release: `python -m tasks.exports.answer spec.json`.
 
+A classifier gives the text its label, with the share of its scores, beside the commonest label.
+
 Greedy, as in evaluation: the base as a user would otherwise use it (its original weights), then the
 release as it was evaluated. Each answer is an event {"event": "answer", "side": ..., "text": ...}.
 """
@@ -11,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tasks.contracts import LabelCount
 from tasks.encoding import Encoder, Row
+from tasks.exports.checks import logits_of
 from tasks.exports.spec import AnswerSpec
-from tasks.loading import load_base, load_tokenizer, load_tuned
+from tasks.loading import agree_on_padding, load_base, load_tokenizer, load_tuned
 from tasks.metrics.generation import GenerationPlan, answer_prompts, stop_ids
+from tasks.metrics.labels import commonest
 from tasks.processes import child_main, emit
 from tasks.recipe import Recipe
 
@@ -27,6 +32,9 @@ def answer(fields: dict[str, Any]) -> None:
     """
     spec = AnswerSpec.model_validate(fields)
     recipe = Recipe.model_validate(spec.about["recipe"])
+    if spec.about.get("labels"):
+        _label(spec, recipe)
+        return
     row_type = spec.about["row_type"]
     tokenizer = load_tokenizer(spec.release_path, trust_remote_code=recipe.model.trust_remote_code)
     dataset = recipe.dataset.model_copy(update={"chat_template": "auto"})
@@ -43,6 +51,20 @@ def answer(fields: dict[str, Any]) -> None:
         del model
 
 
+def _label(spec: AnswerSpec, recipe: Recipe) -> None:
+    labels = [LabelCount.model_validate(label) for label in spec.about["labels"]]
+    most = commonest(labels)
+    share = most.rows / sum(label.rows for label in labels)
+    emit("answer", side="base", text=f"{most.name} ({share:.1%} of the training rows have it)")
+    tokenizer = load_tokenizer(spec.release_path, trust_remote_code=recipe.model.trust_remote_code)
+    model = _tuned(spec, recipe, tuple(label.name for label in labels))
+    agree_on_padding(tokenizer, model)
+    ids = Encoder(tokenizer, recipe.dataset, "labelled").encode_prompt({"prompt": spec.prompt})
+    shares = logits_of(model, [ids])[0].softmax(-1)
+    best = int(shares.argmax())
+    emit("answer", side="tuned", text=f"{labels[best].name} ({float(shares[best]):.1%})")
+
+
 def _prompt(text: str, encoder: Encoder) -> tuple[Row, list[int]]:
     """Return the prompt as the model was trained to see one: a user's turn, or plain text."""
     if encoder.row_type == "messages":
@@ -52,21 +74,23 @@ def _prompt(text: str, encoder: Encoder) -> tuple[Row, list[int]]:
 
 
 def _models(spec: AnswerSpec, recipe: Recipe) -> Iterator[tuple[str, Any]]:
-    checkpoint = spec.about["checkpoint"]
-    adapter, dtype = spec.about["kind"] == "adapter", checkpoint["dtype"]
-    quantized = adapter and checkpoint["method"] == "qlora"
+    dtype = spec.about["checkpoint"]["dtype"]
     yield "base", load_base(spec.base_path, recipe.model, dtype=dtype).eval()
     gc.collect()
-    yield (
-        "tuned",
-        load_tuned(
-            spec.base_path,
-            Path(spec.release_path),
-            "adapter" if adapter else "model",
-            recipe.model,
-            dtype=dtype,
-            quantization=recipe.quantization if quantized else None,
-        ),
+    yield "tuned", _tuned(spec, recipe)
+
+
+def _tuned(spec: AnswerSpec, recipe: Recipe, labels: tuple[str, ...] = ()) -> Any:  # noqa: ANN401
+    checkpoint, adapter = spec.about["checkpoint"], spec.about["kind"] == "adapter"
+    quantized = adapter and checkpoint["method"] == "qlora"
+    return load_tuned(
+        spec.base_path,
+        Path(spec.release_path),
+        "adapter" if adapter else "model",
+        recipe.model,
+        dtype=checkpoint["dtype"],
+        quantization=recipe.quantization if quantized else None,
+        labels=labels,
     )
 
 

@@ -15,7 +15,7 @@ from tasks.errors import ReleaseError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Agreement", "agreement", "logits_of", "require_agreement", "sample_ids"]
+__all__ = ["Agreement", "agreement", "logits_of", "require_agreement", "same_answer", "sample_ids"]
 
 #: Measured for LoRA merged on a small Llama: float32 2e-6, float16 2e-3, bfloat16 1.7e-2.
 RELATIVE_ERROR = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -45,14 +45,23 @@ def sample_ids(rows: Sequence[list[int]], vocabulary: int) -> list[list[int]]:
     return chosen
 
 
+def same_answer(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logits of a classifier that gives every text the mean answer of these."""
+    return logits.mean(0, keepdim=True).expand_as(logits)
+
+
 def logits_of(model: Any, rows: Sequence[list[int]]) -> torch.Tensor:  # noqa: ANN401
-    """Return the logits of all rows, unbatched, as float32 on the CPU (tokens, vocabulary)."""
+    """Return the logits of all rows, unbatched, as float32 on the CPU.
+
+    (tokens, vocabulary) of a language model, (rows, labels) of a classifier.
+    """
     import torch
 
     place = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        parts = [model(input_ids=torch.tensor([row], device=place)).logits[0] for row in rows]
+        found = [model(input_ids=torch.tensor([row], device=place)).logits for row in rows]
+        parts = [logits.reshape(-1, logits.shape[-1]) for logits in found]
     return torch.cat([part.float().cpu() for part in parts])
 
 

@@ -51,6 +51,7 @@ def lineage_json(line: Lineage) -> dict[str, Any]:
         },
         "recipe": line.recipe.model_dump(mode="json"),
         "row_type": splits.row_type,
+        "labels": [label.model_dump() for label in splits.labels],
         "data": {
             "sources": [
                 {"file": Path(s.path).name, "sha256": s.sha256, "rows": s.rows}

@@ -1,5 +1,6 @@
-"""The code on a model card: loads a release and answers a prompt, with public libraries alone.
+"""The code on a model card: loads a release and answers a prompt, or gives a text its label.
 
+With public libraries alone.
 A test runs what is written here in another process and compares logits with the evaluated model.
 """
 
@@ -54,8 +55,28 @@ print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_t
 """
 
 
+#: A classifier: its labels are the base's to know, for an adapter's files have no place for them.
+LABELS = """\
+labels = {labels!r}
+"""
+TEXT = """\
+inputs = tokenizer("Your text", return_tensors="pt").to(model.device)
+shares = model(**inputs).logits.softmax(-1)[0]
+best = int(shares.argmax())
+print(model.config.id2label[best], float(shares[best]))
+"""
+HEAD = (
+    "num_labels=len(labels)",
+    "id2label=dict(enumerate(labels))",
+    "label2id={name: at for at, name in enumerate(labels)}",
+    "pad_token_id=tokenizer.pad_token_id",
+)
+
+
 def loading_code(line: Lineage) -> str:
     """Return the code block for this release."""
+    if line.evidence.splits.labels:
+        return _classifier(line)
     chat = line.evidence.splits.row_type == "messages"
     tokens = line.recipe.evaluation.max_new_tokens or line.evidence.splits.longest_answer_tokens + 8
     return (
@@ -64,6 +85,18 @@ def loading_code(line: Lineage) -> str:
         + (CHAT if chat else PLAIN)
         + ANSWER.format(tokens=tokens)
     )
+
+
+def _classifier(line: Lineage) -> str:
+    """Return the code that gives a text its label; the tokenizer comes first, it names the pad."""
+    load = "tokenizer = AutoTokenizer.from_pretrained(release)\n"
+    code = (_adapter(line) if line.kind == "adapter" else _whole(line)) + "\n" + TEXT
+    code = code.replace("AutoModelForCausalLM", "AutoModelForSequenceClassification")
+    code = code.replace(", GenerationConfig", "")
+    names = [label.name for label in line.evidence.splits.labels]
+    after = f"release = {line.place!r}\n"
+    told = load + (LABELS.format(labels=names) if line.kind == "adapter" else "")
+    return code.replace(after, after + told, 1)
 
 
 def _whole(line: Lineage) -> str:
@@ -87,7 +120,12 @@ def _adapter(line: Lineage) -> str:
         options, exact = ["quantization_config=quantization"], EXACT_4BIT
     if line.base.revision is not None:
         options.append(f"revision={line.base.revision!r}")
-    base = ", ".join([repr(line.base.name), f"dtype=torch.{dtype}", *options])
+    if line.evidence.splits.labels:
+        options += HEAD
+    parts = [repr(line.base.name), f"dtype=torch.{dtype}", *options]
+    base = ", ".join(parts)
+    if line.evidence.splits.labels:
+        base = "".join(f"\n    {part}," for part in parts) + "\n"
     return exact.join(
         (
             ADAPTER.format(

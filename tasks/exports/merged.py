@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.errors import ReleaseError
 from tasks.exports.spec import ExportSpec
-from tasks.loading import load_base
+from tasks.loading import agree_on_padding, load_base, load_tokenizer
 
 __all__ = ["write_merged", "write_model"]
 
@@ -28,7 +28,11 @@ def write_merged(spec: ExportSpec, out: Path) -> None:
     from peft import PeftModel
 
     base = load_base(
-        spec.base_path, spec.model, dtype=spec.dtype, quantization=spec.load_quantization
+        spec.base_path,
+        spec.model,
+        dtype=spec.dtype,
+        quantization=spec.load_quantization,
+        labels=spec.labels,
     )
     if spec.load_quantization is not None:
         base = base.dequantize(dtype=torch.float32)
@@ -37,6 +41,8 @@ def write_merged(spec: ExportSpec, out: Path) -> None:
         merged = tuned.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise ReleaseError(f"the adapter cannot be merged: {error}. Train again.") from None
+    if spec.labels:
+        agree_on_padding(load_tokenizer(spec.base_path), merged)
     merged.to(getattr(torch, spec.dtype)).save_pretrained(out)
     _copy_license(Path(spec.base_path), out)
 

@@ -7,9 +7,7 @@ and peft alone.
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from tasks.contracts import CostEstimate, General, MemoryEstimate, Review, Split
 from tasks.exports.lineage import Lineage, lineage_json
 from tasks.exports.loading_code import loading_code
 from tasks.reports.scorecard_markdown import scorecard_markdown
+from tasks.reports.visible import escaped
 
 __all__ = ["escaped", "model_card", "write_about"]
 
@@ -59,24 +58,18 @@ def write_about(line: Lineage, hidden: Path, version: int) -> None:
 
 def front_matter(line: Lineage) -> str:
     """Return the YAML block the Hub reads."""
-    adapter = line.kind == "adapter"
+    adapter, labels = line.kind == "adapter", line.evidence.splits.labels
     fields: dict[str, Any] = {
         "base_model": line.base.name,
         "base_model_relation": "adapter" if adapter else "finetune",
         "library_name": "peft" if adapter else "transformers",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-classification" if labels else "text-generation",
         "tags": sorted({line.evidence.checkpoint.method, line.kind, "finetune-workflow"}),
         "metrics": [row.name for row in line.evidence.scorecard.metrics],
     }
     if line.recipe.publish.license is not None:
         fields["license"] = line.recipe.publish.license
     return f"---\n{yaml.safe_dump(fields, sort_keys=True, allow_unicode=True)}---\n"
-
-
-def escaped(text: str) -> str:
-    """Return text that neither Markdown nor HTML reads as markup, on one line."""
-    flat = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", flat)
 
 
 def _introduction(line: Lineage) -> str:
@@ -89,7 +82,19 @@ def _introduction(line: Lineage) -> str:
     return (
         f"# {escaped(line.name)} v{line.version}\n\n"
         f"{method} of {escaped(line.base.name)}{revision} on {evidence.splits.train.rows:,} rows. "
-        f"This is {KINDS[line.kind]}, in {evidence.checkpoint.dtype}.\n{license_line}"
+        f"This is {KINDS[line.kind]}, in {evidence.checkpoint.dtype}.\n{_task(line)}{license_line}"
+    )
+
+
+def _task(line: Lineage) -> str:
+    """Return what a classifier gives, and of which labels, in the order of its scores."""
+    labels = line.evidence.splits.labels
+    if not labels:
+        return ""
+    named = ", ".join(f"{at} {escaped(label.name)}" for at, label in enumerate(labels))
+    return (
+        f"\nSequence classification: a text gets one of {len(labels)} labels, by a head on its last "
+        f"token ({named}). It writes no text.\n"
     )
 
 
@@ -247,10 +252,11 @@ def _limitations(line: Lineage) -> str:
 
 def _checks(line: Lineage) -> str:
     reload = line.checks.get("reload")
+    of = "texts" if line.evidence.splits.labels else "tokens"
     told = (
-        f"Read back from disk, its logits over {reload['tokens']} tokens differ from the evaluated "
+        f"Read back from disk, its logits over {reload['tokens']} {of} differ from the evaluated "
         f"model's by {reload['relative_error']:.1e} (relative), KL {reload['kl_nats']:.1e} nats, "
-        f"same first token {reload['top1']:.1%}."
+        f"same first {'label' if of == 'texts' else 'token'} {reload['top1']:.1%}."
         if reload
         else "Its logits were not compared with the evaluated model's (publish.verify_merge)."
     )

@@ -16,7 +16,10 @@ __all__ = ["AnswerSpec", "ExportSpec"]
 
 
 class ExportSpec(Record):
-    """One release to build; `base_name` and `base_revision` are what strangers load it by."""
+    """One release to build; `base_name` and `base_revision` are what strangers load it by.
+
+    `labels` are those of a classification head, in its order.
+    """
 
     base_path: str
     base_name: str
@@ -34,6 +37,7 @@ class ExportSpec(Record):
     verify_merge: bool
     out: str
     checks_path: str
+    labels: tuple[str, ...] = ()
 
     @property
     def load_quantization(self) -> QuantizationSection | None:

@@ -1,8 +1,9 @@
 """Classification: a text and its label, a name or a number with `dataset.label_names`.
 
-A causal language model learns it as an answer: with a chat template the text is the user's turn and
-the label the assistant's; without one the prompt is the text and a line that asks for the label.
-Numbers without names are refused: a model would learn "3", and nobody could read its answers.
+A classification head (`task_type: SEQ_CLS`) learns which label a text has. A causal language model
+learns it as an answer: with a chat template the text is the user's turn and the label the
+assistant's; without one the prompt is the text and a line that asks for the label. Numbers without
+names are refused: a model would learn "3", and nobody could read its answers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from tasks.formats.fields import problem_of, read_text
 
 __all__ = ["COLUMNS", "LABELS", "SURE", "detect", "looks_like_labels", "needs_names"]
-__all__ += ["to_canonical", "to_prompt_completion"]
+__all__ += ["to_canonical", "to_labelled", "to_prompt_completion"]
 
 COLUMNS = ("text", "label")
 
@@ -67,6 +68,12 @@ def to_prompt_completion(row: dict[str, Any]) -> tuple[dict[str, Any] | None, li
     if reasons:
         return None, reasons
     return {"prompt": f"{text}\n\nLabel:", "completion": f" {label}"}, []
+
+
+def to_labelled(row: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the text as it stands and its label, for a head; and every reason against the row."""
+    text, label, reasons = _read(row)
+    return (None, reasons) if reasons else ({"prompt": text, "completion": label}, [])
 
 
 def _read(row: dict[str, Any]) -> tuple[str, str, list[str]]:

@@ -22,7 +22,7 @@ from tasks.metrics.intervals import (
     with_floor,
 )
 
-__all__ = ["compare"]
+__all__ = ["Sample", "compare", "proportion", "ratio"]
 
 Sample = dict[str, Any]
 #: exp() of more is no perplexity anyone reads, and would overflow in the mean of draws.
@@ -43,7 +43,7 @@ def compare(samples: Sequence[Sample], draws: int, seed: int) -> tuple[MetricRow
     if scored:
         rows += _token_metrics(scored, draws, seed)
     if samples and samples[0]["tuned_exact"] is not None:
-        rows.append(_exact_match(samples))
+        rows.append(proportion("exact_match", samples))
     return tuple(rows)
 
 
@@ -53,18 +53,18 @@ def _token_metrics(samples: Sequence[Sample], draws: int, seed: int) -> list[Met
     whole, parts = table.sum(0), resampled_sums(table, draws, seed)
     value, drawn = whole[:4] / whole[4], parts[:, :4] / parts[:, 4:]
     rows = len(samples)
-    loss = _row("loss", "nats/token", value[:2], drawn[:, :2], rows)
-    perplexity = _row(
+    loss = ratio("loss", "nats/token", value[:2], drawn[:, :2], rows)
+    perplexity = ratio(
         "perplexity",
         "",
         np.exp(np.minimum(value[:2], MOST_NATS)),
         np.exp(np.minimum(drawn[:, :2], MOST_NATS)),
         rows,
     )
-    return [loss, perplexity, _row("token_accuracy", "%", value[2:], drawn[:, 2:], rows)]
+    return [loss, perplexity, ratio("token_accuracy", "%", value[2:], drawn[:, 2:], rows)]
 
 
-def _row(name: str, unit: str, value: np.ndarray, drawn: np.ndarray, rows: int) -> MetricRow:
+def ratio(name: str, unit: str, value: np.ndarray, drawn: np.ndarray, rows: int) -> MetricRow:
     """Build a metric from base and tuned values (2,) and their draws (draws, 2)."""
     base, tuned = (percentile(float(value[i]), drawn[:, i]) for i in (0, 1))
     difference = percentile(float(value[1] - value[0]), drawn[:, 1] - drawn[:, 0])
@@ -88,13 +88,14 @@ def _share_with_floor(measure: Measure, rows: int) -> Measure:
     return wilson(measure.value * rows, rows)
 
 
-def _exact_match(samples: Sequence[Sample]) -> MetricRow:
+def proportion(name: str, samples: Sequence[Sample]) -> MetricRow:
+    """Return the share of rows whose `_exact` flags are set, of base and tuned model."""
     rows = len(samples)
     base = sum(sample["base_exact"] for sample in samples)
     tuned = sum(sample["tuned_exact"] for sample in samples)
     both = sum(sample["base_exact"] and sample["tuned_exact"] for sample in samples)
     return MetricRow(
-        name="exact_match",
+        name=name,
         unit="%",
         higher_is_better=True,
         rows=rows,

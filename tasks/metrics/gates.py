@@ -13,6 +13,7 @@ from tasks.contracts import Gate, Measure, MetricRow, Scorecard, Splits
 from tasks.errors import DataError
 from tasks.metrics.comparison import Sample, compare
 from tasks.metrics.intervals import rows_to_certify
+from tasks.metrics.labels import compare_labels, label_scores, what_the_base_is
 from tasks.recipe import Recipe, RequirementsSection
 
 __all__ = ["better_than_base", "judge", "meets_requirement", "passes"]
@@ -25,13 +26,18 @@ def judge(recipe: Recipe, splits: Splits, samples: Sequence[Sample], uses: int) 
         DataError: Not one test row has a token that is learned.
     """
     evaluation = recipe.evaluation
-    metrics = compare(samples, evaluation.bootstrap_samples, recipe.training.seed)
+    draws, seed = evaluation.bootstrap_samples, recipe.training.seed
+    if splits.labels:
+        metrics, scores = compare_labels(samples, draws, seed), label_scores(samples, splits.labels)
+    else:
+        metrics, scores = compare(samples, draws, seed), ()
     if not any(metric.name == "loss" for metric in metrics):
         raise DataError("no test row has a token the loss looks at; see the data report.")
     checkable = splits.checkable and splits.row_type != "text"
-    primary = recipe.requirements.metric or ("exact_match" if checkable else "loss")
+    usual = "accuracy" if splits.labels else "exact_match" if checkable else None
+    primary = recipe.requirements.metric or usual or "loss"
     gates = (
-        meets_requirement(recipe.requirements, metrics, checkable=checkable),
+        meets_requirement(recipe.requirements, metrics, usual=usual),
         better_than_base(next(metric for metric in metrics if metric.name == primary)),
     )
     return Scorecard(
@@ -44,6 +50,8 @@ def judge(recipe: Recipe, splits: Splits, samples: Sequence[Sample], uses: int) 
         passed=passes(gates, publish_undecided=evaluation.publish_undecided),
         samples_path="",
         wall_seconds=0.0,
+        base=what_the_base_is(splits.labels),
+        labels=scores,
     )
 
 
@@ -54,19 +62,19 @@ def passes(gates: Sequence[Gate], *, publish_undecided: bool) -> bool:
 
 
 def meets_requirement(
-    requirements: RequirementsSection, metrics: Sequence[MetricRow], *, checkable: bool
+    requirements: RequirementsSection, metrics: Sequence[MetricRow], *, usual: str | None
 ) -> Gate:
     """Compare the tuned model with `requirements.accuracy`.
 
     Args:
         requirements: The recipe's section.
         metrics: What was measured.
-        checkable: Answers are short or structured enough for exact match.
+        usual: The metric where the recipe names none; None: answers are free text.
     """
     wanted = requirements.accuracy
     if wanted is None:
         return _not_applicable("none", "The recipe requires no accuracy (requirements.accuracy).")
-    name = requirements.metric or ("exact_match" if checkable else None)
+    name = requirements.metric or usual
     if name is None:
         return _not_applicable(
             f"{wanted:.1%}",
@@ -117,7 +125,7 @@ def _against_limit(row: MetricRow, wanted: float) -> Gate:
 
 
 def _rows_for_limit(row: MetricRow, wanted: float) -> int | None:
-    if row.name == "exact_match":
+    if row.name in ("exact_match", "accuracy"):
         return rows_to_certify(row.tuned.value, wanted)
     return _rows_at(row.rows, row.tuned.value - row.tuned.low, row.tuned.value - wanted)
 
@@ -163,4 +171,5 @@ def _difference(row: MetricRow) -> str:
     if row.unit == "%":
         low, high = f"{100 * seen.low:+.1f}", f"{100 * seen.high:+.1f}"
         return f"{100 * seen.value:+.1f} points ({low} to {high})"
-    return f"{seen.value:+.4f} {row.unit} ({seen.low:+.4f} to {seen.high:+.4f})"
+    unit = f" {row.unit}" if row.unit else ""
+    return f"{seen.value:+.4f}{unit} ({seen.low:+.4f} to {seen.high:+.4f})"

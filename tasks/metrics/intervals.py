@@ -95,19 +95,23 @@ def mcnemar(only_tuned: int, only_base: int) -> float:
     return min(1.0, 2 * tail / 2**discordant)
 
 
-def resampled_sums(columns: np.ndarray, samples: int, seed: int) -> np.ndarray:
+def resampled_sums(
+    columns: np.ndarray, samples: int, seed: int, counts: np.ndarray | None = None
+) -> np.ndarray:
     """Return the column sums of `samples` bootstrap draws of rows, (samples, columns).
 
     Args:
         columns: (rows, columns); columns of one row stay together, so comparisons are paired.
         samples: How many draws.
         seed: The same seed gives the same draws.
+        counts: How many rows each line of `columns` stands for; None: one.
     """
     generator = np.random.default_rng(seed)
-    rows = len(columns)
-    even = np.full(rows, 1 / rows)
+    lines = len(columns)
+    rows = lines if counts is None else int(counts.sum())
+    shares = np.full(lines, 1 / lines) if counts is None else counts / rows
     return np.concatenate(
-        [generator.multinomial(rows, even, size=n) @ columns for n in _portions(samples, rows)]
+        [generator.multinomial(rows, shares, size=n) @ columns for n in _portions(samples, lines)]
     )
 
 

@@ -15,6 +15,7 @@ from tasks.encoding import Encoder
 from tasks.errors import DataError
 from tasks.profile import lengths, splitting, writing
 from tasks.profile.examples import write_examples
+from tasks.profile.labels import labels_of
 from tasks.profile.measuring import Meter, end_tokens, rows_of, sample_of
 from tasks.profile.mixing import choose_shapes, with_shares
 from tasks.profile.near import find_clusters
@@ -60,7 +61,8 @@ class Assembler:
     """Prepares one data set with one tokenizer into one folder.
 
     `positions` are the model's (None: unknown); `model_folder` is where the base model lies;
-    `remembered` is a folder in which what was measured is kept for the next time.
+    `remembered` is a folder in which what was measured is kept for the next time. `labelled`: rows
+    are texts with labels, for a classification head.
     """
 
     dataset: DatasetSection
@@ -69,6 +71,7 @@ class Assembler:
     positions: int | None
     progress: Callable[[dict[str, Any]], None]
     remembered: Path
+    labelled: bool = False
 
     def assemble(self, folder: Path) -> Splits:
         """Read, measure, decide, write; return the record.
@@ -81,7 +84,11 @@ class Assembler:
         files = with_shares(data_files(self.dataset), self.dataset)
         hashes = [file_sha256(file.path) for file in files]
         shape = choose_shapes(
-            self.dataset, files, sample_of, has_template=bool(self.tokenizer.chat_template)
+            self.dataset,
+            files,
+            sample_of,
+            has_template=bool(self.tokenizer.chat_template),
+            labelled=self.labelled,
         )
         encoder = Encoder(self.tokenizer, self.dataset, shape.row_type)
         known = Remembered(self._place("rows", shape, encoder.template, self._policies()))
@@ -192,6 +199,7 @@ class Assembler:
             checkable=shape.row_type != "text" and lengths.checkable(kept),
             template=encoder.template_origin,
             template_sha256=text_sha256(encoder.template or ""),
+            labels=labels_of(self.dataset, folder) if self.labelled else (),
             **splits,
         )
 

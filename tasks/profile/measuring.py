@@ -185,7 +185,8 @@ class Meter:
             "truncated_tokens": len(encoded.input_ids) - len(short.input_ids),
             "loss_tokens": sum(short.loss_mask),
             "ends": self._learns_to_end(short),
-            "nothing": not any(bit and token not in self.ends for token, bit in learned),
+            "nothing": self.encoder.row_type != "labelled"
+            and not any(bit and token not in self.ends for token, bit in learned),
         }
 
     def _answer_span(self, row: Row, encoded: Encoded) -> tuple[int, int]:
@@ -193,6 +194,8 @@ class Meter:
         mask = encoded.loss_mask
         if self.encoder.row_type == "text":
             return 0, 0
+        if self.encoder.row_type == "labelled":  # the label is no token
+            return len(mask), len(mask)
         if all(mask):
             return len(self.encoder.encode_prompt(row)), len(mask)
         end = len(mask) - mask[::-1].index(1) if 1 in mask else len(mask)
@@ -200,7 +203,12 @@ class Meter:
         return start, end
 
     def _learns_to_end(self, encoded: Encoded) -> bool:
-        """Say whether the last learned token, white space aside, is one generation stops at."""
+        """Say whether the last learned token, white space aside, is one generation stops at.
+
+        A text for a head is not generated, so it has nothing to end.
+        """
+        if self.encoder.row_type == "labelled":
+            return True
         for at in range(len(encoded.loss_mask) - 1, -1, -1):
             if not encoded.loss_mask[at]:
                 continue

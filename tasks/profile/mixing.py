@@ -75,6 +75,7 @@ def choose_shapes(
     sample_of: Callable[[DataFile], list[Row]],
     *,
     has_template: bool,
+    labelled: bool = False,
 ) -> Shape:
     """Return the shape of the rows; of a mixture, with the shape of each file as its parts.
 
@@ -83,6 +84,7 @@ def choose_shapes(
         files: The files, of which `part` says to which source each belongs.
         sample_of: Reads the first readable rows of a file.
         has_template: Whether the tokenizer has a chat template.
+        labelled: Rows are texts with labels, for a classification head.
 
     Raises:
         DataError: A source has no format that fits, or raw text is mixed with prompts and answers.
@@ -90,7 +92,12 @@ def choose_shapes(
     """
     sections = dataset.sections()
     shapes = [
-        choose_shape(section, _sample(part, files, sample_of), has_template=has_template)
+        choose_shape(
+            section,
+            _sample(part, files, sample_of),
+            has_template=has_template,
+            labelled=labelled,
+        )
         for part, section in enumerate(sections)
     ]
     if len(shapes) == 1:
@@ -107,6 +114,13 @@ def choose_shapes(
     # Pairs are one turn each where other sources are chats.
     row_type = types.pop() if len(types) == 1 else "messages"
     shapes = [replace(shape, row_type=row_type) for shape in shapes]
+    return _mixture(sections, files, shapes)
+
+
+def _mixture(
+    sections: Sequence[DatasetSection], files: Sequence[DataFile], shapes: Sequence[Shape]
+) -> Shape:
+    """Return the shapes of all sources as the parts of one, which says what is drawn of each."""
     told = []
     for part, (section, shape) in enumerate(zip(sections, shapes, strict=True)):
         share = next((file.share for file in files if file.part == part), 1)
@@ -115,7 +129,7 @@ def choose_shapes(
     return Shape(
         " + ".join(dict.fromkeys(shape.format for shape in shapes)),
         f"a mixture of {len(shapes)}: {' '.join(told)}",
-        row_type,
+        shapes[0].row_type,
         {},
         parts=tuple(shapes[file.part] for file in files),
     )

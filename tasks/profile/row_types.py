@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
+from tasks.contracts import RowType as RowType
 from tasks.errors import DataError
 from tasks.formats.classification import needs_names
 from tasks.formats.prompt_completion import holds_chats
 from tasks.recipe import DatasetSection
 
 __all__ = ["RowType", "label_names", "row_type_of"]
-
-RowType = Literal["messages", "prompt_completion", "text"]
 
 AS_CHAT = "; each row becomes a chat, because the tokenizer has a chat template"
 
@@ -32,13 +31,13 @@ AS_PAIR = {
 
 #: Said of the formats whose training is not what their name promises.
 LEARNED_AS = {
-    "classification": "; the label is learned as an answer, until there are classification heads",
+    "classification": "; the label is learned as an answer (task_type: SEQ_CLS learns it by a head)",
     "preference": "; rows are validated and measured by their chosen answer",
 }
 
 
 def row_type_of(
-    name: str, picked: list[dict[str, Any]], *, has_template: bool
+    name: str, picked: list[dict[str, Any]], *, has_template: bool, labelled: bool = False
 ) -> tuple[RowType, str]:
     """Return the row type and what follows from it, as the end of a sentence.
 
@@ -46,7 +45,10 @@ def row_type_of(
         name: The format.
         picked: Sample rows under the format's own names.
         has_template: Whether the tokenizer has a chat template.
+        labelled: A classification head learns the labels (`task_type: SEQ_CLS`).
     """
+    if labelled:
+        return "labelled", "; a classification head learns the label"
     said = LEARNED_AS.get(name, "")
     if name in ("messages", "sharegpt"):
         return "messages", said

@@ -51,6 +51,8 @@ class Shape:
         if "label" in named and str(named["label"]) in self.labels:
             named["label"] = self.labels[str(named["label"])]
         reader = FORMATS[self.format]
+        if self.row_type == "labelled":
+            return reader.to_labelled(named)
         if self.row_type == "prompt_completion" and hasattr(reader, "to_prompt_completion"):
             return reader.to_prompt_completion(named)
         if self.row_type == "messages" and hasattr(reader, "to_chat"):
@@ -62,13 +64,16 @@ class Shape:
         return reader.to_canonical(named)
 
 
-def choose_shape(dataset: DatasetSection, sample: list[Row], *, has_template: bool) -> Shape:
+def choose_shape(
+    dataset: DatasetSection, sample: list[Row], *, has_template: bool, labelled: bool = False
+) -> Shape:
     """Return the shape of the rows.
 
     Args:
         dataset: The recipe's section.
         sample: The first readable rows of the training file.
         has_template: Whether the tokenizer has a chat template; Alpaca rows become chats then.
+        labelled: Rows are texts with labels, for a classification head.
 
     Raises:
         DataError: No format fits, or several do, or labels are numbers without names.
@@ -77,15 +82,17 @@ def choose_shape(dataset: DatasetSection, sample: list[Row], *, has_template: bo
     _check_keys(dataset)
     named = dataset.format != "auto"
     columns = _columns(dataset, sample, share=0 if named else 0.5)
-    wanted = [dataset.format] if named else list(FORMATS)
+    wanted = [dataset.format] if named else ["classification"] if labelled else list(FORMATS)
     readings = [
         (name, reading) for name in wanted for reading in _readings(name, dataset, columns, sample)
     ]
     if len(readings) != 1:
+        if labelled and not readings:
+            raise _no_labels(dataset, sample)
         raise _none_or_many(dataset, readings, sample)
     name, reading = readings[0]
     picked = [{key: pick(row, path) for key, path in reading.items()} for row in sample]
-    row_type, consequence = row_type_of(name, picked, has_template=has_template)
+    row_type, consequence = row_type_of(name, picked, has_template=has_template, labelled=labelled)
     labels = label_names(dataset, picked) if "label" in reading else {}
     how = "named in the recipe" if named else "read off the columns"
     shown = ", ".join(f"{ours} from {theirs!r}" for ours, theirs in reading.items())
@@ -148,12 +155,24 @@ def _check_keys(dataset: DatasetSection) -> None:
         raise RecipeError("\n".join([*problems, f"Allowed: {allowed}"]))
 
 
+def _no_labels(dataset: DatasetSection, sample: list[Row]) -> DataError:
+    return DataError(
+        f"{dataset.path}: has {_shown_columns(sample)}, and task_type: SEQ_CLS needs a text and a "
+        "label that comes again in each row. Name them: dataset.columns: {text: body, label: queue}"
+        " (dots for nesting), or learn answers with task_type: CAUSAL_LM."
+    )
+
+
+def _shown_columns(sample: list[Row]) -> str:
+    seen = sorted({name for row in sample for name in row})
+    columns = ", ".join(f"{name[:SHOWN_CHARACTERS]!a}" for name in seen[:20])
+    return f"the columns {columns}" if seen else "no readable row"
+
+
 def _none_or_many(
     dataset: DatasetSection, readings: list[tuple[str, dict[str, str]]], sample: list[Row]
 ) -> DataError:
-    seen = sorted({name for row in sample for name in row})
-    columns = ", ".join(f"{name[:SHOWN_CHARACTERS]!a}" for name in seen[:20])
-    shown = f"the columns {columns}" if seen else "no readable row"
+    shown = _shown_columns(sample)
     if readings:
         lines = [f"    {name}: {', '.join(reading.values())}" for name, reading in readings]
         return DataError(

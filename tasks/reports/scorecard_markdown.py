@@ -6,6 +6,7 @@ Used by the run page and the model card; its twin for a terminal is in `flows/di
 from __future__ import annotations
 
 from tasks.contracts import Measure, MetricRow, Scorecard
+from tasks.reports.visible import escaped
 
 __all__ = ["scorecard_markdown"]
 
@@ -22,16 +23,35 @@ def scorecard_markdown(scorecard: Scorecard) -> str:
     )
     lines = [
         f"Base against tuned on {scorecard.test_rows:,} test rows, 95 % intervals in brackets.",
+        *(["", escaped(scorecard.base)] if scorecard.base else []),
         "",
         "| metric | base | tuned | difference | interval |",
         "|---|---|---|---|---|",
         *(_row(row, primary=row.name == scorecard.primary) for row in scorecard.metrics),
         "",
+        *_labels(scorecard),
         *(f"- **{gate.name}**: {MARKS[gate.verdict]}. {gate.sentence}" for gate in scorecard.gates),
         "",
         wear,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _labels(scorecard: Scorecard) -> list[str]:
+    """Return a classifier's labels as a table, as the tuned model gives them."""
+    if not scorecard.labels:
+        return []
+    rows = [
+        f"| {escaped(each.name)} | {each.rows:,} | {each.given:,} | {each.right:,} | "
+        f"{_share(each.precision)} | {_share(each.recall)} | {each.f1:.1%} |"
+        for each in scorecard.labels
+    ]
+    head = "| label | test rows | given | right | precision | recall | F1 |"
+    return [head, "|---|--:|--:|--:|--:|--:|--:|", *rows, ""]
+
+
+def _share(share: float | None) -> str:
+    return "none" if share is None else f"{share:.1%}"
 
 
 def _row(row: MetricRow, *, primary: bool) -> str:

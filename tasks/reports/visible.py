@@ -9,12 +9,13 @@ to cry wolf, and shapes that only resemble it, for on a page nobody is hurt by a
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
 from tasks.signals.redaction import private_data
 
-__all__ = ["masked", "shortened", "visible"]
+__all__ = ["escaped", "masked", "shortened", "visible"]
 
 #: All letters and digits but a first one.
 DOTTED = re.compile(r"(?<!^)\w")
@@ -68,3 +69,9 @@ def shortened(text: str, characters: int) -> str:
     """Return at most that many characters on one line, masked and visible."""
     flat = " ".join(masked(text[: 4 * characters]).split())
     return visible(flat[:characters]) + ("…" if len(flat) > characters else "")
+
+
+def escaped(text: str) -> str:
+    """Return text that neither Markdown nor HTML reads as markup, on one line."""
+    flat = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", flat)

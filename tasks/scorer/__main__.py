@@ -21,6 +21,7 @@ from tasks.metrics.generation import GenerationPlan, answer_prompts, stop_ids
 from tasks.metrics.token_loss import score_rows
 from tasks.processes import child_main, emit
 from tasks.run_folder import file_sha256
+from tasks.scorer.labels import score_labels
 from tasks.scorer.spec import ScoreSpec
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def score(fields: dict[str, Any]) -> None:
     """
     spec = ScoreSpec.model_validate(fields)
     rows = read_rows(spec)
+    if spec.labels:
+        score_labels(spec, rows)
+        return
     tokenizer = load_tokenizer(
         spec.base_path,
         spec.dataset.chat_template,

@@ -5,7 +5,7 @@ Every path is absolute; the stage writes the spec, the child reads it.
 
 from __future__ import annotations
 
-from tasks.contracts import Method, Record
+from tasks.contracts import LabelCount, Method, Record
 from tasks.encoding import RowType
 from tasks.recipe import DatasetSection, EvaluationSection, ModelSection, QuantizationSection
 
@@ -13,7 +13,10 @@ __all__ = ["ScoreSpec"]
 
 
 class ScoreSpec(Record):
-    """One comparison; `dtype` is what the tuned model was trained in."""
+    """One comparison; `dtype` is what the tuned model was trained in.
+
+    `labels` are those of a classification head, with their training rows.
+    """
 
     base_path: str
     tuned_path: str
@@ -30,3 +33,4 @@ class ScoreSpec(Record):
     max_length: int
     longest_answer_tokens: int
     samples_path: str
+    labels: tuple[LabelCount, ...] = ()

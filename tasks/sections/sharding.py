@@ -40,6 +40,7 @@ def why_not_sharded(
     variant: str | None,
     *,
     ewc: bool = False,
+    labels: bool = False,
     optim: str = "adamw_torch_fused",
     storage: str | None = None,
     dtype: str | None = None,
@@ -51,6 +52,7 @@ def why_not_sharded(
         method: full, lora or qlora.
         variant: The variant of an adapter; None if it is not chosen yet.
         ewc: Whether the recipe has a section `ewc`.
+        labels: Whether a classification head is trained.
         optim: `training.optim`.
         storage: `quantization.bnb_4bit_quant_storage`; None if the recipe leaves it to us.
         dtype: What is computed in; None if it is not chosen yet.
@@ -58,6 +60,10 @@ def why_not_sharded(
     if profile not in SHARDED:
         return None
     asked = f"training.accelerate_config: {profile}"
+    if labels:
+        return (
+            f"{asked} with task_type: SEQ_CLS: a head beside what is cut up was not tried. {WHOLE}"
+        )
     if ewc and method == "full":
         return f"{asked} with ewc: its penalty compares whole weights with their start. {WHOLE}"
     if method != "full" and variant in NEEDS_WHOLE:

@@ -155,8 +155,12 @@ def _say_plan(spec: TrainSpec, trainer: SFTTrainer, planned: Schedule) -> None:
     tell(
         f"a step: {chosen.per_device_train_batch_size} sequences x "
         f"{chosen.gradient_accumulation_steps} accumulated x {spec.training.num_processes} "
-        f"process(es), about {tokens * a_step:,.0f} tokens, {spec.trained.loss_tokens * a_step:,.0f} "
-        "of them learned"
+        f"process(es), about {tokens * a_step:,.0f} tokens, "
+        + (
+            "a label for each row"
+            if spec.labels
+            else f"{spec.trained.loss_tokens * a_step:,.0f} of them learned"
+        )
     )
     if spec.replay is not None:
         tell(f"replay: {spec.replay.split.rows:,} of the {rows:,} rows are general ones")

@@ -16,6 +16,7 @@ from tasks.loading import load_base, load_tokenizer
 from tasks.methods import METHODS
 from tasks.methods.freezing import freeze
 from tasks.trainer.anchor import anchor_of
+from tasks.trainer.classifying import classifier_trainer
 from tasks.trainer.loop import loop_class
 from tasks.trainer.order import GROUPED, lengths_of, measure
 from tasks.trainer.progress import tell
@@ -83,7 +84,6 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
         ModelError: The base model does not load.
     """
     args = _arguments(spec)
-    method = METHODS[spec.method]
     tokenizer = load_tokenizer(
         spec.base_path,
         spec.dataset.chat_template,
@@ -91,17 +91,12 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     )
     encoder = Encoder(tokenizer, spec.dataset, spec.row_type)
     train = encode_trained(spec, encoder)
-    model = load_base(
-        spec.base_path,
-        spec.model,
-        dtype=method.base_dtype(spec.hyperparameters.dtype),
-        quantization=_quantization(spec) if method.QUANTIZED else None,
-        sharded=spec.sharded,
-    )
+    model = _base(spec)
     if spec.freeze is not None:
         freeze(model, spec.freeze)
     variant = variant_of(spec)
-    trainer = loop_class(variant, spec.lora)(
+    around = classifier_trainer() if spec.labels else None
+    trainer = loop_class(variant, spec.lora, around)(
         model=model,
         args=args,
         train_dataset=train,
@@ -121,6 +116,23 @@ def build_trainer(spec: TrainSpec) -> tuple[SFTTrainer, Schedule]:
     planned = schedule(spec, len(cast("Dataset", trainer.train_dataset)))
     args.save_steps, args.eval_steps = planned.save_steps, planned.eval_steps
     return trainer, planned
+
+
+def _base(spec: TrainSpec) -> PreTrainedModel:
+    """Return the base model; of a classifier its new head is drawn while it is loaded."""
+    from transformers import set_seed
+
+    if spec.labels:
+        set_seed(spec.training.seed)
+    method = METHODS[spec.method]
+    return load_base(
+        spec.base_path,
+        spec.model,
+        dtype=method.base_dtype(spec.hyperparameters.dtype),
+        quantization=_quantization(spec) if method.QUANTIZED else None,
+        sharded=spec.sharded,
+        labels=spec.labels,
+    )
 
 
 def _quantization(spec: TrainSpec) -> QuantizationSection:

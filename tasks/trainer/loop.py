@@ -1,5 +1,7 @@
 """The loop: TRL's SFTTrainer, with a loss that must stay a number and an exact validation loss.
 
+A classification head is trained in the same loop around transformers' Trainer (`classifying.py`).
+
 A variant of LoRA may bring its own optimizer, a penalty on the training loss, and an act after each
 step; what TRL calls the loss is not the model's own, so a penalty that PEFT adds there is lost.
 EWC's penalty is added here too: to the training loss, never to that of validation.
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     import torch
     from datasets import Dataset
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, Trainer
     from trl import SFTTrainer
 
     from tasks.methods.ewc import Anchor
@@ -49,20 +51,23 @@ def diverged(
     )
 
 
-def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer]:
+def loop_class(
+    variant: ModuleType | None, lora: LoraSection, around: type[Trainer] | None = None
+) -> type[SFTTrainer]:
     """Return the class; TRL is imported here and not on top.
 
     Args:
         variant: The module of `tasks/methods/` that the adapter comes from; None: no adapter.
         lora: The recipe's section, for the optimizer of the variant.
+        around: A trainer class; None: TRL's SFTTrainer.
     """
     _score_learned_positions_only()
+    trainer: Any = sharding_trainer(around)
 
-    class Loop(cast("Any", sharding_trainer())):
-        """SFTTrainer whose `eval_loss` is exact and whose training loss is finite."""
+    class Loop(trainer):
+        """A trainer whose `eval_loss` is exact and whose training loss is finite."""
 
-        #: What EWC holds the weights to; None without it.
-        anchor: Anchor | None = None
+        anchor: Anchor | None = None  # what EWC holds the weights to; None without it
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ANN401 - theirs
             if self.args.train_sampling_strategy == GROUPED:
@@ -88,13 +93,7 @@ def loop_class(variant: ModuleType | None, lora: LoraSection) -> type[SFTTrainer
             return loss + sum(pulls) / self.current_gradient_accumulation_steps
 
         def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:  # noqa: ANN401
-            cast("PreTrainedModel", self.model).eval()
-            metrics = validation_loss(self, super().compute_loss)
-            self._metrics["eval"].clear()
-            self.log(dict(metrics))
-            told = self.callback_handler.on_evaluate
-            self.control = told(self.args, self.state, self.control, metrics)
-            return metrics
+            return _evaluated(self, super().compute_loss)
 
     return Loop
 
@@ -112,6 +111,17 @@ def _score_learned_positions_only() -> None:
         return device.type == "cpu" or _use_triton(device)
 
     setattr(utils, "_use_triton", picks_positions)  # noqa: B010 - a checker forbids the plain form
+
+
+def _evaluated(trainer: Any, loss_of: Callable[..., Any]) -> dict[str, float]:  # noqa: ANN401
+    """Score the validation rows, log what is found, and tell the callbacks."""
+    trainer.model.eval()
+    metrics = validation_loss(trainer, loss_of)
+    trainer._metrics["eval"].clear()
+    trainer.log(dict(metrics))
+    told = trainer.callback_handler.on_evaluate
+    trainer.control = told(trainer.args, trainer.state, trainer.control, metrics)
+    return metrics
 
 
 def _like_length(trainer: SFTTrainer) -> LikeLength:
@@ -144,7 +154,9 @@ def validation_loss(trainer: SFTTrainer, loss_of: Callable[..., Any]) -> dict[st
         for first in range(0, len(rows), size):
             picked = [rows[i] for i in range(first, min(first + size, len(rows)))]
             batch = trainer._prepare_inputs(collate(picked))
-            count = int((batch["labels"][..., 1:] != -100).sum())
+            labels = batch["labels"]
+            # A token's label is learned at the token before it; a row's label stands alone.
+            count = int(((labels[:, 1:] if labels.dim() > 1 else labels) != -100).sum())
             total += loss_of(trainer.model, batch).item() * count
             tokens += count
     loss = total / tokens

@@ -35,8 +35,8 @@ Gather = Callable[[], dict[str, Any] | None]
 #: Least time between two progress events.
 PAUSE_SECONDS = 0.5
 
-#: Heuristic: this many logged losses in a row above twice ln(vocabulary), the loss of a uniform
-#: guess, and above twice the first one, and the run is lost.
+#: Heuristic: this many logged losses in a row above twice ln(words or labels), the loss of a
+#: uniform guess, and above twice the first one, and the run is lost.
 BAD_LOGS = 3
 
 
@@ -173,8 +173,8 @@ class Watch:
         if not math.isfinite(norm) and self.spec.hyperparameters.dtype != "float16":
             raise self._diverged(state.global_step, f"the gradient became {norm}")
         first = next(entry["loss"] for entry in state.log_history if "loss" in entry)
-        vocabulary = event["model"].config.get_text_config().vocab_size
-        lost = self.loss > 2 * max(first, math.log(vocabulary))
+        words = len(self.spec.labels) or event["model"].config.get_text_config().vocab_size
+        lost = self.loss > 2 * max(first, math.log(words))
         self.bad_logs = self.bad_logs + 1 if lost else 0
         if self.bad_logs >= BAD_LOGS:
             what = f"the loss rose from {first:.2f} to {self.loss:.2f}"

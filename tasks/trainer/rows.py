@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["count_labels", "encode_general", "encode_split", "encode_trained"]
 
-#: Token ids and labels of every row.
-Encodings = tuple[list[list[int]], list[list[int]]]
+#: Token ids and labels of every row: a label for each token, or one for the row.
+Encodings = tuple[list[list[int]], list[Any]]
 
 
 def encode_split(spec: TrainSpec, encoder: Encoder, split: Split) -> Dataset:
@@ -66,12 +66,13 @@ def encode_general(spec: TrainSpec, encoder: Encoder, rows: General) -> Encoding
 
 def _encoded(spec: TrainSpec, encoder: Encoder, split: Split) -> Encodings:
     ids: list[list[int]] = []
-    labels: list[list[int]] = []
+    labels: list[Any] = []
     learned = 0
+    place = {name: number for number, name in enumerate(spec.labels)}
     for line, row in _rows(Path(split.path)):
         encoded = _fit(encoder.encode(row), spec, f"{split.path}:{line}")
         ids.append(encoded.input_ids)
-        labels.append(encoded.labels)
+        labels.append(place[row["completion"]] if place else encoded.labels)
         learned += sum(encoded.loss_mask)
     _agree(split.path, "rows", len(ids), split.rows)
     _agree(split.path, "loss-bearing tokens", learned, split.loss_tokens)
@@ -79,7 +80,7 @@ def _encoded(spec: TrainSpec, encoder: Encoder, split: Split) -> Encodings:
 
 
 def count_labels(dataset: Dataset) -> int:
-    """Return how many tokens of a data set carry loss: its labels that are not -100."""
+    """Return how many tokens (or rows, of a classifier) carry loss: labels that are not -100."""
     return sum(
         int((label != -100).sum())
         for batch in dataset.with_format("numpy").iter(batch_size=1000)

@@ -32,11 +32,13 @@ __all__ = [
 ]
 
 
-def sharding_trainer() -> type[SFTTrainer]:
-    """Return TRL's trainer, sharding wherever the launcher asked for it."""
+def sharding_trainer(around: Any = None) -> type[SFTTrainer]:  # noqa: ANN401 - a class
+    """Return a trainer, TRL's if none is given, that shards wherever the launcher asked for it."""
     from trl import SFTTrainer
 
-    class Sharding(SFTTrainer):
+    base: Any = around or SFTTrainer
+
+    class Sharding(base):
         def create_accelerator_and_postprocess(self) -> None:
             super().create_accelerator_and_postprocess()
             shard_on_cpu(self)

@@ -6,7 +6,6 @@ The stage (`tasks/training.py`) writes it as JSON, the child reads it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from tasks.contracts import (
     General,
@@ -15,6 +14,7 @@ from tasks.contracts import (
     Method,
     Record,
     Recovery,
+    RowType,
     Split,
     Splits,
 )
@@ -36,7 +36,10 @@ GENERAL = ("replay", "reference")
 
 
 class TrainSpec(Record):
-    """One training run. `folder`, `base_path` and the splits' paths are absolute."""
+    """One training run. `folder`, `base_path` and the splits' paths are absolute.
+
+    `labels` are those of a classification head, in its order; without, a language model is trained.
+    """
 
     folder: str
     base_name: str
@@ -53,7 +56,7 @@ class TrainSpec(Record):
     training: TrainingSection
     hyperparameters: Hyperparameters
     memory: MemoryEstimate | None
-    row_type: Literal["messages", "prompt_completion", "text"]
+    row_type: RowType
     max_length: int
     on_gpu: bool = False
     train: Split
@@ -61,6 +64,7 @@ class TrainSpec(Record):
     recoveries: tuple[Recovery, ...] = ()
     replay: General | None = None
     reference: General | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def trained(self) -> Split:

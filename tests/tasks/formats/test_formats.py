@@ -228,7 +228,7 @@ def test_alpaca_s_history_and_system_are_turns_before() -> None:
 def test_a_label_is_learned_as_an_answer() -> None:
     row = {"text": "so good", "label": "positive"}
     shape = shape_of(row)
-    assert "until there are classification heads" in shape.reason
+    assert "task_type: SEQ_CLS learns it by a head" in shape.reason
     assert shape.to_canonical(row)[0]["messages"][1]["content"] == "positive"  # ty: ignore[not-subscriptable]
     assert shape_of(row, template=False).to_canonical(row)[0] == {
         "prompt": "so good\n\nLabel:",

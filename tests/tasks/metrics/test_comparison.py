@@ -95,19 +95,19 @@ def test_a_requirement_is_met_only_when_the_lower_bound_reaches_it(
     right: int, rows: int, wanted: float, verdict: str, needed: int | None
 ) -> None:
     row = metric(wilson(right, rows), rows=rows)
-    gate = meets_requirement(RequirementsSection(accuracy=wanted), [row], checkable=True)
+    gate = meets_requirement(RequirementsSection(accuracy=wanted), [row], usual="exact_match")
     assert (gate.verdict, gate.rows_needed) == (verdict, needed)
     assert needed is None or f"{needed:,} test rows" in gate.sentence
 
 
 def test_free_text_needs_a_metric_to_have_a_gate() -> None:
     rows = [metric(wilson(97, 100), name="token_accuracy")]
-    silent = meets_requirement(RequirementsSection(accuracy=0.9), rows, checkable=False)
+    silent = meets_requirement(RequirementsSection(accuracy=0.9), rows, usual=None)
     assert silent.verdict == "not_applicable"
     assert "requirements.metric" in silent.sentence
     asked = RequirementsSection(accuracy=0.9, metric="token_accuracy")
-    assert meets_requirement(asked, rows, checkable=False).verdict == "met"
-    assert meets_requirement(RequirementsSection(), rows, checkable=True).requirement == "none"
+    assert meets_requirement(asked, rows, usual=None).verdict == "met"
+    assert meets_requirement(RequirementsSection(), rows, usual="exact_match").requirement == "none"
 
 
 @pytest.mark.parametrize(
