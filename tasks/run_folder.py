@@ -28,10 +28,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
-
 from tasks.contracts import Record
 from tasks.errors import FolderError
+from tasks.manifests import canonical, manifest_text, read_manifest, text_sha256
 from tasks.processes import CHECKOUT
 from tasks.raw_rows import protect
 
@@ -46,11 +45,6 @@ LIBRARIES = (
 )
 
 R = TypeVar("R", bound=Record)
-
-
-def text_sha256(text: str) -> str:
-    """Return the SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
@@ -134,7 +128,7 @@ class RunFolder:
         """Return the stage's record if it is still good, else None and why it is not."""
         manifest_path = self.stage(stage) / "manifest.json"
         try:
-            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+            manifest = read_manifest(manifest_path)
             record = kind.model_validate(manifest["record"])
         except FileNotFoundError:
             return None, "not done before"
@@ -165,8 +159,7 @@ class RunFolder:
         """Return why the records of these stages can no longer answer a repeat, or nothing."""
         for stage in stages:
             try:
-                text = (self.stage(stage) / "manifest.json").read_text(encoding="utf-8")
-                manifest = json.loads(text)
+                manifest = read_manifest(self.stage(stage) / "manifest.json")
                 changed = [
                     k for k, v in self.environment.items() if manifest["environment"].get(k) != v
                 ]
@@ -251,7 +244,7 @@ class RunFolder:
             "record": record.model_dump(mode="json"),
             "files": files,
         }
-        write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1))
+        write_atomically(folder / "manifest.json", manifest_text(manifest))
 
     @contextmanager
     def locked(self) -> Generator[None]:
@@ -281,19 +274,6 @@ class RunFolder:
                 yield
             finally:
                 file.truncate(0)
-
-
-def canonical(value: object) -> str:
-    """Return a JSON text that is equal for equal values; records and paths are understood."""
-    return json.dumps(value, sort_keys=True, default=_plain)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"not JSON-able: {type(value).__name__}")
 
 
 def _first(path: Path, folder: Path) -> str:

@@ -48,6 +48,13 @@ def test_a_repeat_with_nothing_changed_does_not_work_again(tmp_path: Path) -> No
     assert "nothing changed" in said[0]
 
 
+def flip(path: Path) -> None:
+    """Alter one digit of a hash that the record holds: still JSON, still a record."""
+    text = path.read_text()
+    at = text.index('"sha256": "') + 20
+    path.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -56,6 +63,7 @@ def test_a_repeat_with_nothing_changed_does_not_work_again(tmp_path: Path) -> No
         (lambda p: (p / "deep" / "b.bin").write_bytes(b"\1" + b"\0" * 999), "b.bin was altered"),
         (lambda p: (p / "manifest.json").write_text("{"), "manifest is damaged"),
         (lambda p: (p / "manifest.json").write_text("{}"), "manifest is damaged"),
+        (lambda p: flip(p / "manifest.json"), "manifest is damaged"),
     ],
 )
 def test_a_spoilt_output_makes_the_stage_run_again_and_say_why(
