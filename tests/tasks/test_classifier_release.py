@@ -106,9 +106,15 @@ def test_answers_and_losses_are_those_of_an_independent_forward(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("method", "kind"),
-    [("lora", "adapter"), ("lora", "merged"), ("full", "adapter"), ("qlora", "adapter"),
-     ("qlora", "merged")],
-)  # fmt: skip
+    [
+        ("lora", "adapter"),
+        ("full", "adapter"),
+        *(
+            pytest.param(*case, marks=pytest.mark.stress)
+            for case in (("lora", "merged"), ("qlora", "adapter"), ("qlora", "merged"))
+        ),
+    ],
+)
 def test_the_code_on_the_card_gives_the_evaluated_label_elsewhere(
     method: str, kind: str, tmp_path: Path
 ) -> None:

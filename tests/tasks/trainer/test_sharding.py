@@ -83,7 +83,7 @@ def well(ranks: list[Ended]) -> None:
     assert [rank.code for rank in ranks] == [0] * len(ranks), "\n".join(r.log for r in ranks)
 
 
-@pytest.mark.parametrize("case", ["full", "qlora"])
+@pytest.mark.parametrize("case", ["full", pytest.param("qlora", marks=pytest.mark.stress)])
 def test_two_sharded_processes_train_what_one_trains(
     tied: Path, base: Path, tmp_path: Path, case: str
 ) -> None:
@@ -101,6 +101,7 @@ def test_two_sharded_processes_train_what_one_trains(
     assert difference(one, two) < 5e-4
 
 
+@pytest.mark.stress
 def test_a_killed_sharded_run_goes_on_to_what_one_process_trains(
     base: Path, tmp_path: Path
 ) -> None:
