@@ -117,6 +117,9 @@ def begin(spec: TrainSpec, sabotage: Callable[[], None] = lambda: None, log: str
         sys.stdout = sys.__stdout__ = os.fdopen(1, "w", buffering=1)  # ty: ignore
         sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1)  # ty: ignore
         sys.argv = ["tasks.trainer", str(path)]
+        # After a fork torch makes its thread pool anew at first use, and two loading threads of
+        # transformers at once find none ("Invalid thread pool!"); so it is made here, alone.
+        torch.set_num_threads(1)
         sabotage()
         child_main(train)
         code = 0
