@@ -83,7 +83,25 @@ def _batches(path: Path) -> Iterator[pyarrow.RecordBatch]:
             batches = (file.get_batch(each) for each in range(file.num_record_batches))
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH_ROWS):
-                yield batch.slice(start, BATCH_ROWS)
+                part = batch.slice(start, BATCH_ROWS)
+                _refuse_broken_offsets(part)
+                yield part
+
+
+def _refuse_broken_offsets(batch: pyarrow.RecordBatch) -> None:
+    """Raise ArrowInvalid where a value points outside its column.
+
+    Arrow files are mapped into memory as they are, and pyarrow follows a spoilt offset wherever it
+    points. Text that is not UTF-8 is found after the offsets and passes: it costs its row only.
+    """
+    import pyarrow
+
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pyarrow.ArrowInvalid as error:
+            if not pyarrow.types.is_string(column.type) or "UTF8" not in str(error):
+                raise
 
 
 def _refuse_bomb(path: Path, about: pyarrow.parquet.FileMetaData) -> None:

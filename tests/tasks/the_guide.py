@@ -12,6 +12,7 @@ from math import sqrt
 from tasks.arguments.case import Case, build_case, within_budget, within_hours, within_storage
 from tasks.contracts import Recommendation
 from tasks.decision import Facts
+from tasks.estimates.profiles import devices_of
 
 __all__ = ["ARGUES_FOR", "WARNS", "rules_that_speak"]
 
@@ -64,6 +65,7 @@ def rules_that_speak(facts: Facts, found: Recommendation) -> set[str]:
     _matrix(told, facts, case)
     if found.method in ("full", "lora", "qlora"):
         _settings(told, facts, found)
+        told.when(devices_of(facts) > 1, "processes")
     if found.method == "nothing_fits" and facts.method in ("full", "lora"):
         fits = case.plan(facts.method).memory.fits
         told.when(not fits and case.qlora.memory.fits, "lint.bits")
